@@ -1,0 +1,267 @@
+//! Everything that can happen in a run, as plain data in the past tense.
+//!
+//! Invariants: an event holds ids, never references; it is emitted by whoever did
+//! the work and read by anyone; reading it changes nothing. The journal's file,
+//! `--json` and every report are made of these records, so a change of a name
+//! here is a change of the format.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
+use crate::outcome::{Cause, Outcome, Status};
+use crate::unit::{Tokens, millis};
+
+/// The version of the record format; readers refuse a higher one.
+pub const FORMAT: u32 = 1;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counts from 1 without gaps, over all records that are written down. Volatile
+    /// records carry the number of the last written one.
+    pub seq: u64,
+    /// Wall clock, for people. Order comes from `seq`, lengths of time from `elapsed`.
+    pub at: Timestamp,
+    /// Monotonic time since this process began the run.
+    #[serde(with = "millis", rename = "elapsed_ms")]
+    pub elapsed: Duration,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The run exists. Always the first record.
+    RunStarted(RunStarted),
+    /// An earlier process left this run unfinished and this one goes on with it.
+    RunResumed {
+        /// Version of the program that goes on.
+        fanout: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A `for_each`, `matrix` or `samples` became instances. Comes before any of them starts.
+    CallExpanded {
+        /// The expanded call.
+        call: CallId,
+        /// The instances' labels, by index: the item or the combination, shortened for people.
+        labels: Vec<String>,
+    },
+    /// An instance took its place under the limits and began.
+    CallStarted {
+        /// Which one.
+        instance: InstanceId,
+        /// What it is, as a hash of its content.
+        key: ContentKey,
+        /// Who does it: `anthropic/claude-sonnet-5`, a program's name, `sh`.
+        agent: String,
+        /// The rendered prompt, command or question; the middle cut out when it is long.
+        input: String,
+    },
+    /// Volatile: what a running instance is doing now. Never written down.
+    CallProgressed {
+        /// Which one.
+        instance: InstanceId,
+        /// Its last line of output or the tool in use; one line, unsanitised.
+        activity: String,
+        /// Tokens received so far, where known.
+        tokens: Tokens,
+    },
+    /// An attempt failed; `retry_in` says whether another follows.
+    AttemptFailed {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which try.
+        attempt: AttemptNo,
+        /// Why.
+        cause: Cause,
+        /// How long until the next one; `None` if this was the last.
+        #[serde(default, skip_serializing_if = "Option::is_none", rename = "retry_in_ms")]
+        retry_in: Option<Millis>,
+    },
+    /// An instance ended. Durable before any dependent starts and before it is shown.
+    CallFinished {
+        /// Which one.
+        instance: InstanceId,
+        /// Its content key; absent for one that never started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<ContentKey>,
+        /// How it ended and what it produced.
+        outcome: Outcome,
+    },
+    /// A background call's completion was put on the bus.
+    NotificationPosted {
+        /// Counts from 1 over the run.
+        number: u64,
+        /// The background call.
+        instance: InstanceId,
+        /// How it ended.
+        status: Status,
+    },
+    /// Pending notifications were handed to a step of the parent or to a later call's templates.
+    NotificationsDrained {
+        /// To whom: a call's id, or `(reconcile)`.
+        by: CallId,
+        /// The notifications' numbers, ascending.
+        numbers: Vec<u64>,
+    },
+    /// An `ask` call put its question to a person.
+    QuestionAsked {
+        /// The call.
+        call: CallId,
+        /// The rendered question.
+        question: String,
+    },
+    /// Somebody or something answered.
+    QuestionAnswered {
+        /// The call.
+        call: CallId,
+        /// `person`, `option` (`--answer`), `default`.
+        by: String,
+    },
+    /// A signal or a `stop` call ended the run early; nothing new is started from here on.
+    StopRequested {
+        /// `interrupt`, `terminate`, `hangup`, `stop` (the plan's own), `error` (`on_error: stop`), `time` (`limits.time`).
+        reason: String,
+        /// The sentence for people.
+        message: String,
+    },
+    /// A parent step computed its result.
+    Reconciled {
+        /// The `reconcile` call, or `(reconcile)` for the plan's last step.
+        step: CallId,
+        /// The computed result: the strategy's JSON, as `reconcile.json` shows it.
+        result: Value,
+        /// The result as text.
+        text: String,
+    },
+    /// Something that people should know and that is nobody's outcome: a limit that was lowered, a leak that was cleaned up.
+    Warned {
+        /// Stable code.
+        code: String,
+        /// The sentence.
+        message: String,
+    },
+    /// The run ended. Always the last record of a run that ended by itself.
+    RunFinished(RunFinished),
+}
+
+impl Event {
+    /// True for news that is shown but never written down.
+    pub fn is_volatile(&self) -> bool {
+        matches!(self, Event::CallProgressed { .. })
+    }
+}
+
+/// A whole number of milliseconds, for optional fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(#[serde(with = "millis")] pub Duration);
+
+/// The head of a run: enough to show it without its plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Version of the program that wrote it.
+    pub fanout: String,
+    /// Process id of the program.
+    pub pid: u32,
+    /// The run's own name.
+    pub run: RunId,
+    /// The plan's `name`.
+    pub name: String,
+    /// The plan's `description`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The plan's `goal`, rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
+    /// The plan file as the person named it.
+    pub plan: String,
+    /// Its canonical path, from which a resumed run reads it again.
+    pub plan_path: String,
+    /// Values given by `--var` and its kin, by name.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub vars: serde_json::Map<String, Value>,
+    /// How many calls may run at once.
+    pub concurrency: u32,
+    /// How many turns the graph has.
+    pub turns: u32,
+    /// The calls, in plan order.
+    pub calls: Vec<PlannedCall>,
+}
+
+/// One call as planned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedCall {
+    /// Its id.
+    pub id: CallId,
+    /// A few words for people; the id where the plan gives none.
+    pub description: String,
+    /// Which key it has: `prompt`, `run`, `plan`, `reconcile`, `value`, `ask`, `stop`.
+    pub kind: String,
+    /// Its depth in the graph, from 1.
+    pub turn: u32,
+    /// The calls that it needs, in plan order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<CallId>,
+    /// True for a background call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunFinished {
+    /// True when everything that the plan requires succeeded.
+    pub success: bool,
+    /// The sentences that say why not, or what a success hides; empty for a plain success.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// Exit status of the process, as in docs/exit-codes.md.
+    pub exit: u8,
+    /// Who ended how.
+    pub census: Census,
+}
+
+/// How many instances ended how. `planned` counts instances of expanded calls one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Census {
+    /// Instances that the plan led to.
+    pub planned: u32,
+    /// Counts by status; a status that nobody had is absent.
+    pub by_status: std::collections::BTreeMap<Status, u32>,
+    /// Of the `ok` ones: those that produced nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub empty: u32,
+    /// Of the `ok` ones: taken over from earlier instead of run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reused: u32,
+}
+
+impl Census {
+    /// Counts one outcome in.
+    pub fn count(&mut self, outcome: &Outcome) {
+        self.planned += 1;
+        *self.by_status.entry(outcome.status).or_default() += 1;
+        self.empty += u32::from(outcome.is_empty_success());
+        self.reused += u32::from(outcome.reused);
+    }
+
+    /// How many ended in `status`.
+    pub fn of(&self, status: Status) -> u32 {
+        self.by_status.get(&status).copied().unwrap_or(0)
+    }
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}

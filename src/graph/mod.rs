@@ -1,0 +1,1 @@
+//! Plan to call graph: edges, turns, critical path, and how many calls a plan can lead to.

@@ -1,0 +1,1 @@
+//! The run as it is written down: append, sync, read back, repair.

@@ -1,0 +1,1 @@
+//! A child process that cannot hang or leak: spawn, streams, deadlines, whole-group kill.

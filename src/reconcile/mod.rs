@@ -1,0 +1,1 @@
+//! Outcomes to one result, computed in the parent: agreement, conflicts, provenance.

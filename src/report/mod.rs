@@ -1,0 +1,1 @@
+//! What people look at: folds over the events of a run, live or old.

@@ -1,0 +1,1 @@
+//! The parent: it starts calls, feeds results forward, and decides.
