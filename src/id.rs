@@ -69,6 +69,13 @@ impl CallId {
         CallId("(reconcile)".into())
     }
 
+    /// The id of a call of a sub-plan, seen from the plan that runs it: `audit.scan`, `audit[2].scan`.
+    ///
+    /// No call of a plan can have such an id itself, because of the dot.
+    pub fn within(outer: &InstanceId, inner: &CallId) -> CallId {
+        CallId(format!("{outer}.{inner}").into())
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,0 +1,229 @@
+//! The command line, as clap reads it. It decides nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs many agent calls at once and reconciles what comes back.
+#[derive(Debug, Parser)]
+#[command(name = "fanout", version, about, max_term_width = 100, after_long_help = super::exit::help())]
+#[command(propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR or TERM=dumb says otherwise.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a plan: independent calls at once, dependent ones in turn, then reconcile.
+    #[command(after_long_help = super::exit::help())]
+    Run(Run),
+    /// Go on with a run that was interrupted; nothing that completed is done again.
+    Resume(Resume),
+    /// Check a plan without starting anything.
+    Validate(Validate),
+    /// Show which calls need which others.
+    Graph(Graph),
+    /// Show a plan with every default filled in, its turns, and how many calls it can make.
+    Explain(Explain),
+    /// Print the JSON Schema of the plan language, for editors.
+    Schema,
+    /// Write a starter plan.
+    Init(Init),
+    /// Show a run, live or past, as it looked.
+    Show(Show),
+    /// List runs, newest first.
+    List(List),
+    /// Print a shell completion script.
+    Completions(Completions),
+    /// Ends a run's processes when fanout itself is killed; started by `run`.
+    #[command(name = "__reaper", hide = true)]
+    Reaper,
+}
+
+/// Which plan, and what it is given.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Set a var of the plan; may be repeated.
+    #[arg(long = "var", short = 'v', value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Set vars from a YAML or JSON file; may be repeated, `--var` wins.
+    #[arg(long, value_name = "FILE")]
+    pub vars_file: Vec<PathBuf>,
+}
+
+/// `fanout run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// How to run.
+    #[command(flatten)]
+    pub how: How,
+    /// Run only these calls and what they need: an id or `tag:NAME`; may be repeated.
+    #[arg(long, value_name = "CALL")]
+    pub only: Vec<String>,
+    /// Calls at once, instead of the plan's `limits.concurrency`.
+    #[arg(long, short = 'j', value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// Treat warnings as errors.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// What running and resuming share.
+#[derive(Debug, Args)]
+pub struct How {
+    /// Answer an `ask` call beforehand; may be repeated.
+    #[arg(long, value_name = "CALL=TEXT")]
+    pub answer: Vec<String>,
+    /// Print every event as one JSON object a line on standard output.
+    #[arg(long, conflicts_with = "output")]
+    pub json: bool,
+    /// How to print the result on standard output.
+    #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+    /// Say nothing but problems on standard error.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Never ask at the terminal: an `ask` call needs an answer or a default.
+    #[arg(long)]
+    pub no_input: bool,
+}
+
+/// How to print a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON document; docs/result.md describes it.
+    Json,
+    /// Markdown.
+    Markdown,
+}
+
+/// `fanout resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run, by its name or the start of it; the newest if left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// How to run.
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// `fanout validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// The plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Treat warnings as errors.
+    #[arg(long)]
+    pub strict: bool,
+    /// Print the findings as one JSON array on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `fanout graph`.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// How to draw it.
+    #[arg(long, short, value_enum, default_value_t = Drawing::Text, value_name = "FORMAT")]
+    pub format: Drawing,
+}
+
+/// How to draw a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Drawing {
+    /// Turn by turn, for the terminal.
+    Text,
+    /// For Markdown pages that draw Mermaid.
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+}
+
+/// `fanout explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// As one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `fanout init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where to write it.
+    #[arg(value_name = "FILE", default_value = "plan.yaml")]
+    pub file: PathBuf,
+    /// Overwrite an existing file.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `fanout show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The run, by its name or the start of it; the newest if left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Only this call (`review`, `review[2]`).
+    #[arg(value_name = "CALL")]
+    pub call: Option<String>,
+    /// Only the call's output, byte for byte.
+    #[arg(long, requires = "call")]
+    pub raw: bool,
+    /// How to print it.
+    #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+    /// Print the run's events as one JSON object a line.
+    #[arg(long, conflicts_with_all = ["output", "call"])]
+    pub json: bool,
+}
+
+/// `fanout list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// As one JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `fanout completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}

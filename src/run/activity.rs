@@ -1,0 +1,59 @@
+//! Passes on what a running instance is doing, seldom enough that watching costs nothing.
+//!
+//! Invariant: at most ten reports a second and instance, however much it prints.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::event::Event;
+use crate::id::InstanceId;
+use crate::journal::Journal;
+use crate::unit::Tokens;
+
+const EVERY: Duration = Duration::from_millis(100);
+/// More of a line than any display shows.
+const LONGEST: usize = 200;
+
+/// The reporter of one instance.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    journal: Journal,
+    instance: InstanceId,
+    last: Cell<Option<Instant>>,
+}
+
+impl Activity {
+    pub(crate) fn new(journal: Journal, instance: InstanceId) -> Activity {
+        Activity { journal, instance, last: Cell::new(None) }
+    }
+
+    /// Reports a line and the tokens received so far, unless one was reported just now.
+    pub(crate) fn report(&self, line: &str, tokens: Tokens) {
+        let now = Instant::now();
+        if self.last.get().is_some_and(|last| now.duration_since(last) < EVERY) {
+            return;
+        }
+        self.last.set(Some(now));
+        let line = line.trim();
+        let activity = match line.char_indices().nth(LONGEST) {
+            Some((cut, _)) => line[..cut].to_owned(),
+            None => line.to_owned(),
+        };
+        self.journal.note(Event::CallProgressed { instance: self.instance.clone(), activity, tokens });
+    }
+
+    /// Reports the last line of a piece of output.
+    pub(crate) fn output(&self, bytes: &[u8]) {
+        // Cheap first: most pieces come too soon after the last.
+        if self.last.get().is_some_and(|last| last.elapsed() < EVERY) {
+            return;
+        }
+        let tail = &bytes[bytes.len().saturating_sub(4 * LONGEST)..];
+        let text = String::from_utf8_lossy(tail);
+        if let Some(line) = text.lines().rev().find(|line| !line.trim().is_empty()) {
+            self.report(line, Tokens(0));
+        }
+    }
+}

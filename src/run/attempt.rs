@@ -1,0 +1,229 @@
+//! One try at an instance's work, and what went wrong with it as data.
+//!
+//! Invariant: an attempt never tries again by itself; it says what kind of fault it
+//! met, and the attempt loop in `instance` decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::World;
+use super::activity::Activity;
+use super::work::{Job, Place, Program, Work};
+use crate::agent;
+use crate::id::InstanceId;
+use crate::outcome::{Cause, Status, Usage};
+use crate::plan::{AgentKind, Call};
+use crate::process;
+use crate::unit::human_duration;
+
+/// What one try came back with, before its shape is checked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Raw {
+    pub(crate) text: String,
+    /// A value that was computed here rather than read from text.
+    pub(crate) computed: Option<serde_json::Value>,
+    /// Bytes of `text` that were not kept.
+    pub(crate) omitted: u64,
+    pub(crate) stderr: Arc<str>,
+    pub(crate) exit: Option<i32>,
+    pub(crate) usage: Usage,
+    /// Who answered, where that is known only now (a fallback model).
+    pub(crate) agent: Option<String>,
+}
+
+/// What went wrong with one try.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) status: Status,
+    pub(crate) cause: Cause,
+    pub(crate) kind: Kind,
+    /// The earliest time another try makes sense, where the provider said so.
+    pub(crate) retry_after: Option<Duration>,
+    /// What it had produced by then, for people.
+    pub(crate) partial: Box<Raw>,
+}
+
+/// What `retry_on` and the attempt loop tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A network fault or an overloaded provider: tried again by default.
+    Transient,
+    /// The provider said when to come back: the attempt is put back and does not count.
+    RateLimited,
+    /// Another failure of the work itself.
+    Error,
+    /// `timeout` or `idle_timeout`.
+    Timeout,
+    /// Trying again cannot help: refused, unauthorised, blocked, cancelled.
+    Final,
+}
+
+impl Fault {
+    pub(crate) fn new(status: Status, kind: Kind, cause: Cause) -> Fault {
+        Fault { status, cause, kind, retry_after: None, partial: Box::default() }
+    }
+
+    fn with(mut self, partial: Raw) -> Fault {
+        self.partial = Box::new(partial);
+        self
+    }
+
+    /// The cause with the end of what it wrote on standard error.
+    pub(crate) fn explained(&self) -> String {
+        let said = self.partial.stderr.trim();
+        let from = said.char_indices().rev().nth(800).map_or(0, |(at, _)| at);
+        if said.is_empty() { self.cause.message.clone() } else { format!("{}: {}", self.cause.message, &said[from..]) }
+    }
+}
+
+/// What an attempt needs besides its job.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// When the whole call is over.
+    pub(crate) deadline: Instant,
+    pub(crate) timeout: Duration,
+}
+
+impl Bounds {
+    /// From now on, so long.
+    pub(crate) fn within(timeout: Duration) -> Bounds {
+        Bounds { deadline: Instant::now() + timeout, timeout }
+    }
+
+    pub(crate) fn left(self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// An earlier answer of the same call that was not good enough, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Feedback {
+    pub(crate) answer: String,
+    pub(crate) complaint: String,
+}
+
+/// Tries a prompt once. `stop` ends it.
+pub(crate) async fn prompt(
+    world: &World,
+    call: &Call,
+    job: &Job,
+    bounds: Bounds,
+    feedback: &[Feedback],
+    activity: &Activity,
+    stop: impl Future<Output = Cause>,
+) -> Result<Raw, Fault> {
+    let Work::Prompt { prompt, system, agent } = &job.work else {
+        return Err(Fault::new(Status::Failed, Kind::Final, Cause::new("bug", "not a prompt")));
+    };
+    let ask = agent::Ask {
+        prompt: prompt.clone(),
+        system: system.clone(),
+        schema: call.output.schema.as_ref().map(Arc::clone),
+        earlier: feedback
+            .iter()
+            .map(|round| agent::Earlier { answer: round.answer.clone(), complaint: round.complaint.clone() })
+            .collect(),
+        deadline: bounds.deadline,
+        idle_timeout: call.idle_timeout,
+        cwd: job.place.cwd.clone(),
+        env: job.place.env.clone(),
+    };
+    let news = |line: &str, tokens| activity.report(line, tokens);
+    let worker = world.agents.of(agent);
+    let answer = tokio::select! {
+        biased;
+        cause = stop => return Err(Fault::new(Status::Cancelled, Kind::Final, cause)),
+        () = tokio::time::sleep_until(bounds.deadline) => return Err(timed_out(bounds.timeout)),
+        answer = worker.answer(ask, &news) => answer,
+    };
+    match answer {
+        Ok(answer) => Ok(Raw {
+            text: answer.text,
+            usage: answer.usage,
+            agent: Some(answer.agent),
+            ..Raw::default()
+        }),
+        Err(failure) => Err(from_agent(failure, agent_name(&agent.kind))),
+    }
+}
+
+fn agent_name(kind: &AgentKind) -> String {
+    match kind {
+        AgentKind::Model(model) => model.models.first().map(ToString::to_string).unwrap_or_default(),
+        AgentKind::Command(command) => command.argv.first().cloned().unwrap_or_default(),
+    }
+}
+
+/// A command about to be tried.
+#[derive(Debug)]
+pub(crate) struct Command<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) place: &'a Place,
+    pub(crate) bounds: Bounds,
+    pub(crate) idle_timeout: Option<Duration>,
+    /// How much of its standard output is kept.
+    pub(crate) max_bytes: u64,
+}
+
+impl<'a> Command<'a> {
+    /// A command under the bounds of its call.
+    pub(crate) fn of(call: &Call, program: &'a Program, place: &'a Place, bounds: Bounds) -> Command<'a> {
+        Command { program, place, bounds, idle_timeout: call.idle_timeout, max_bytes: call.output.max_bytes.0 }
+    }
+
+    /// Runs it once. `stop` ends it, with its grace period.
+    pub(crate) async fn once(
+        &self,
+        world: &World,
+        activity: Option<&Activity>,
+        stop: impl Future<Output = Cause>,
+    ) -> Result<Raw, Fault> {
+        let spec = self.spec(world);
+        let mut why = None;
+        let stop = async { why = Some(stop.await) };
+        let show = |_, bytes: &[u8]| {
+            if let Some(activity) = activity {
+                activity.output(bytes);
+            }
+        };
+        let ended = process::run(spec, stop, show).await.map_err(|error| not_spawned(&error))?;
+        if ended.leaked > 0 {
+            let message = format!(
+                "`{}` left {} processes behind when it ended; they were killed",
+                self.program.shown, ended.leaked
+            );
+            world.journal.note(Event::Warned { code: "leaked".to_owned(), message });
+        }
+        self.judge(ended, why)
+    }
+
+    fn spec(&self, world: &World) -> process::Spec {
+        let set = self.place.env.iter().chain(&self.program.variables);
+        let half = usize::try_from(self.max_bytes / 2).unwrap_or(usize::MAX);
+        let base = process::Spec::new(self.program.argv.clone(), &self.place.cwd);
+        process::Spec {
+            timeout: Some(self.bounds.left()),
+            idle_timeout: self.idle_timeout,
+            stdin: self.program.stdin.clone().map_or(process::Input::Null, process::Input::Bytes),
+            env: process::Environment {
+                set: set.map(|(name, value)| (name.into(), value.into())).collect(),
+                ..process::Environment::default()
+            },
+            keep: todo!(),
+            marker: (base.marker.0.clone(), world.journal.run_id().to_string()),
+            reaper: world.reaper.clone(),
+            ..base
+        }
+    }
+
+    fn judge(&self, ended: process::Ended, why: Option<Cause>) -> Result<Raw, Fault> {
+        todo!()
+    }
+}
+
+fn not_spawned(error: &process::SpawnError) -> Fault {
+    let kind = if error.is_transient() { Kind::Transient } else { Kind::Final };
+    Fault::new(Status::Failed, kind, Cause::new("spawn", error.to_string()))
+}

@@ -1,0 +1,46 @@
+//! `check`: a command that decides whether a call's answer is good enough.
+
+use super::activity::Activity;
+use super::attempt::{self, Bounds, Fault, Kind};
+use super::level::Level;
+use super::work::{Job, program, template_cause};
+use crate::id::InstanceId;
+use crate::outcome::{Cause, Output, Status};
+use crate::plan::{self, Call};
+
+/// How much of what the check printed goes into the cause, in characters from its end.
+const TAIL: usize = 1500;
+
+/// Runs the check in the call's workspace, with the answer on its standard input.
+///
+/// # Errors
+/// A [`Fault`] with code `check` when it exits with anything but 0; its message holds the end of
+/// what it printed, which is what the next attempt is told.
+pub(crate) async fn run(
+    level: &Level,
+    call: &Call,
+    id: &InstanceId,
+    command: &plan::Command,
+    job: &Job,
+    output: &Output,
+    bounds: Bounds,
+    stop: impl Future<Output = Cause>,
+) -> Result<(), Fault> {
+    let mut program = program(command, &job.scope)
+        .map_err(|error| Fault::new(Status::Failed, Kind::Final, template_cause(&error)))?;
+    program.stdin = Some(output.text.as_bytes().to_vec());
+    let activity = Activity::new(level.world.journal.clone(), id.clone());
+    let check = attempt::Command::of(call, &program, &job.place, bounds);
+    match check.once(&level.world, Some(&activity), stop).await {
+        Ok(_) => Ok(()),
+        Err(fault) if fault.cause.code == "exit_status" || fault.cause.code == "signal" => {
+            let said = format!("{}\n{}", fault.partial.text.trim_end(), fault.partial.stderr.trim_end());
+            let said = said.trim();
+            let from = said.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
+            let said = if said.is_empty() { String::new() } else { format!(":\n{}", &said[from..]) };
+            let message = format!("its check `{}` failed ({}){said}", program.shown, fault.cause.message);
+            Err(Fault::new(Status::Failed, Kind::Error, Cause::new("check", message)))
+        }
+        Err(fault) => Err(fault),
+    }
+}

@@ -1,0 +1,399 @@
+//! One instance of a call, from its place under the limits to its durable outcome.
+//!
+//! Three loops, one inside the other: rounds (`repeat`), answers (`attempts`: asked
+//! again with what was wrong), tries (`retries`: transient faults). This is the one
+//! place that decides to try again, so every try is in the journal and under every
+//! limit. The outcome leaves here only as `Durable`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use minijinja::Value;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::activity::Activity;
+use super::attempt::{self, Bounds, Fault, Feedback, Kind, Raw};
+use super::level::{Level, Local};
+use super::results::InstanceResult;
+use super::stop::{Phase, Stop};
+use super::work::{Job, Work, takes_place, template_cause};
+use super::{RunError, call, check, output, parent, steps};
+use crate::event::{Event, Millis};
+use crate::id::{AttemptNo, InstanceId};
+use crate::limits::backoff;
+use crate::limits::places::Place;
+use crate::outcome::{Cause, Outcome, Output, Status, Usage};
+use crate::plan::Call;
+
+/// One instance, about to be run.
+#[derive(Debug)]
+pub(crate) struct Instance<'a> {
+    pub(crate) level: &'a Level,
+    pub(crate) position: usize,
+    pub(crate) call: &'a Call,
+    pub(crate) id: InstanceId,
+    pub(crate) label: Option<String>,
+    pub(crate) local: Local,
+    /// The call's own `concurrency`.
+    pub(crate) narrower: Option<&'a Arc<Semaphore>>,
+    /// Reached when enough other instances of the call have succeeded.
+    pub(crate) enough: &'a Stop,
+}
+
+/// What the tries of one instance have used up so far.
+#[derive(Debug, Default)]
+struct Spent {
+    attempts: u32,
+    usage: Usage,
+}
+
+impl Instance<'_> {
+    /// Runs it to its durable outcome.
+    ///
+    /// # Errors
+    /// [`RunError`] only when the run itself cannot go on: the journal failed.
+    pub(crate) async fn run(self) -> Result<InstanceResult, RunError> {
+        let (key, outcome) = match self.recalled() {
+            Some((key, outcome)) => (Some(key), outcome),
+            None => self.work().await?,
+        };
+        let outcome = self.level.world.finish(self.id.clone(), key, outcome).await?;
+        Ok(InstanceResult::new(self.id, self.label, self.local.item, outcome))
+    }
+
+    /// An earlier process's result for the same content, if there is one.
+    fn recalled(&self) -> Option<(crate::id::ContentKey, Outcome)> {
+        let past = self.level.world.past.as_ref()?;
+        let job = Job::render(self.level, self.call, &self.local).ok()?;
+        if !job.is_remembered() {
+            return None;
+        }
+        let outcome = past.take(&job.key)?;
+        Some((job.key, Outcome { reused: true, ..outcome }))
+    }
+
+    /// Takes a place and does the work.
+    async fn work(&self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
+        let world = &self.level.world;
+        if let Some(outcome) = self.unwanted() {
+            return Ok((None, outcome));
+        }
+        let mut place = None;
+        if takes_place(&self.call.action) {
+            place = match self.place().await {
+                Ok(place) => Some(place),
+                Err(outcome) => return Ok((None, outcome)),
+            };
+            if !world.places.count_call() {
+                let message = "the run made as many calls as `limits.calls` allows; raise it and resume";
+                return Ok((None, Outcome::ended(Status::OverBudget, Cause::new("calls_limit", message))));
+            }
+        }
+        let job = match Job::render(self.level, self.call, &self.local) {
+            Ok(job) => job,
+            Err(cause) => return Ok((None, Outcome::ended(Status::Failed, cause))),
+        };
+        world.journal.note(Event::CallStarted {
+            instance: self.id.clone(),
+            key: job.key.clone(),
+            agent: job.agent(),
+            input: job.shown(),
+        });
+        let began = Instant::now();
+        let mut spent = Spent::default();
+        let mut outcome = match self.rounds(&job, began, &mut place, &mut spent).await {
+            Ok(outcome) => outcome,
+            Err(Ended::Fault(fault)) => of_fault(fault),
+            Err(Ended::Run(error)) => return Err(error),
+        };
+        if outcome.is_ok()
+            && let Some(file) = &self.call.output.file
+            && let Err(cause) = steps::write_file(file, &job, &outcome.output)
+        {
+            outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };
+        }
+        outcome.took = began.elapsed();
+        outcome.attempts = spent.attempts.max(1);
+        outcome.usage = spent.usage;
+        outcome.agent.get_or_insert_with(|| job.agent());
+        Ok((Some(job.key), outcome))
+    }
+
+    /// Why its own `when` skips it, where that depends on the item.
+    fn unwanted(&self) -> Option<Outcome> {
+        let when = self.call.when.as_ref().filter(|_| call::asks_per_instance(self.call))?;
+        let scope = self.level.scope(Some(self.call), &self.local);
+        match scope.and_then(|scope| when.holds(&scope)) {
+            Ok(true) => None,
+            Ok(false) => Some(Outcome::ended(Status::Skipped, call::when_false(self.call))),
+            Err(error) => Some(Outcome::ended(Status::Failed, template_cause(&error))),
+        }
+    }
+
+    /// Waits for a place, unless the run or the call is told to stop first.
+    async fn place(&self) -> Result<Place, Outcome> {
+        let stop = &self.level.world.stop;
+        tokio::select! {
+            biased;
+            () = stop.reached(Phase::Draining) => Err(steps::not_started(stop)),
+            () = self.enough.reached(Phase::Ending) => Err(steps::not_started(self.enough)),
+            () = self.level.over.reached(Phase::Ending) => Err(steps::not_started(&self.level.over)),
+            place = self.level.world.places.take(self.narrower) => Ok(place),
+        }
+    }
+
+    /// Ends with the cause when running work has to end.
+    async fn ending(&self) -> Cause {
+        let stop = &self.level.world.stop;
+        tokio::select! {
+            biased;
+            () = stop.reached(Phase::Ending) => steps::stop_cause(stop),
+            () = self.enough.reached(Phase::Ending) => steps::stop_cause(self.enough),
+            () = self.level.over.reached(Phase::Ending) => steps::stop_cause(&self.level.over),
+        }
+    }
+
+    /// `repeat`: round after round until its expression holds.
+    async fn rounds(
+        &self,
+        first: &Job,
+        began: Instant,
+        place: &mut Option<Place>,
+        spent: &mut Spent,
+    ) -> Result<Outcome, Ended> {
+        let Some(repeat) = &self.call.repeat else { return self.answers(first, began, place, spent, None).await };
+        let mut previous: Option<Output> = None;
+        let mut earlier: Vec<Feedback> = Vec::new();
+        for round in 1..=repeat.max {
+            let mut local = self.local.clone();
+            local.more.push(("round", Value::from(round)));
+            local.more.push(("previous", as_value(previous.as_ref())));
+            let job = Job::render(self.level, self.call, &local)
+                .map_err(|cause| Fault::new(Status::Failed, Kind::Final, cause))?;
+            let talk = (!repeat.fresh).then_some(&earlier);
+            let outcome = self.answers(&job, began, place, spent, talk).await?;
+            let mut done = local;
+            done.more.push(("output", Value::from(Arc::clone(&outcome.output.text))));
+            done.more.push(("json", outcome.output.json.as_ref().map_or_else(|| Value::from(()), |j| Value::from_serialize(j.as_ref()))));
+            done.more.push(("status", Value::from(outcome.status.as_str())));
+            let scope = self.level.scope(Some(self.call), &done);
+            let holds = scope.and_then(|scope| repeat.until.holds(&scope));
+            match holds {
+                Ok(true) => return Ok(outcome),
+                Ok(false) => {}
+                Err(error) => return Err(Fault::new(Status::Failed, Kind::Final, template_cause(&error)).into()),
+            }
+            earlier.push(Feedback {
+                answer: outcome.output.text.to_string(),
+                complaint: "It is not there yet. Go on from here.".to_owned(),
+            });
+            previous = Some(outcome.output);
+        }
+        let message = format!("`until` did not hold after {} rounds, its `max`", repeat.max);
+        let partial = Raw { text: previous.map(|o| o.text.to_string()).unwrap_or_default(), ..Raw::default() };
+        let fault = Fault::new(Status::Failed, Kind::Final, Cause::new("repeat_max", message));
+        Err(Fault { partial: Box::new(partial), ..fault }.into())
+    }
+
+    /// `attempts`: asks again, with what was wrong, until shape and check are satisfied.
+    async fn answers(
+        &self,
+        job: &Job,
+        began: Instant,
+        place: &mut Option<Place>,
+        spent: &mut Spent,
+        talk: Option<&Vec<Feedback>>,
+    ) -> Result<Outcome, Ended> {
+        let mut feedback: Vec<Feedback> = talk.cloned().unwrap_or_default();
+        let mut asked = 1;
+        let mut retried = 0;
+        loop {
+            let raw = self.tries(job, began, place, spent, &feedback, &mut retried).await?;
+            let (fault, retriable) = match self.judge(job, &raw, began).await {
+                Ok(output) => return Ok(of_raw(raw, output)),
+                Err(fault) => {
+                    let on = self.call.retry_on;
+                    let retriable = if fault.cause.code == "check" { on.check } else { on.invalid_output };
+                    (fault, retriable)
+                }
+            };
+            let again = asked < self.call.attempts;
+            if fault.kind == Kind::Final || !(again || retriable && retried < self.call.retries) {
+                return Err(fault.into());
+            }
+            self.tell_failed(&fault, spent.attempts, Some(Duration::ZERO));
+            if again {
+                asked += 1;
+                feedback.push(Feedback { answer: raw.text, complaint: fault.cause.message });
+            } else {
+                retried += 1;
+            }
+        }
+    }
+
+    /// Shape, then `check`.
+    async fn judge(&self, job: &Job, raw: &Raw, began: Instant) -> Result<Output, Fault> {
+        let must_answer = matches!(job.work, Work::Prompt { .. });
+        let text = if must_answer { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
+        let with_raw = |cause: Cause, status, kind| {
+            let fault = Fault::new(status, kind, cause);
+            Fault { partial: Box::new(raw.clone()), ..fault }
+        };
+        let output = match &raw.computed {
+            Some(value) => output::computed(&raw.text, value, &self.call.output),
+            None => output::read(text, raw.omitted, &self.call.output, must_answer),
+        };
+        let output = output.map_err(|cause| with_raw(cause, Status::InvalidOutput, Kind::Error))?;
+        if let Some(command) = &self.call.check {
+            let bounds = self.bounds(began);
+            check::run(self.level, self.call, &self.id, command, job, &output, bounds, self.ending())
+                .await
+                .map_err(|fault| Fault { partial: Box::new(raw.clone()), ..fault })?;
+        }
+        Ok(output)
+    }
+
+    fn bounds(&self, began: Instant) -> Bounds {
+        Bounds { deadline: began + self.call.timeout, timeout: self.call.timeout }
+    }
+
+    /// `retries`: tries until something comes back or trying again cannot help.
+    async fn tries(
+        &self,
+        job: &Job,
+        began: Instant,
+        place: &mut Option<Place>,
+        spent: &mut Spent,
+        feedback: &[Feedback],
+        retried: &mut u32,
+    ) -> Result<Raw, Ended> {
+        let bounds = self.bounds(began);
+        loop {
+            if takes_place(&self.call.action) && place.is_none() {
+                match self.place().await {
+                    Ok(taken) => *place = Some(taken),
+                    Err(outcome) => return Err(Ended::Fault(of_outcome(outcome))),
+                }
+            }
+            spent.attempts += 1;
+            let fault = match self.once(job, bounds, feedback).await {
+                Ok(raw) => {
+                    spent.usage.add(&raw.usage);
+                    return Ok(raw);
+                }
+                Err(Ended::Fault(fault)) => fault,
+                Err(run) => return Err(run),
+            };
+            spent.usage.add(&fault.partial.usage);
+            let on = self.call.retry_on;
+            let counts = fault.kind != Kind::RateLimited;
+            let tries_again = match fault.kind {
+                Kind::Transient => *retried < self.call.retries,
+                Kind::RateLimited => true,
+                Kind::Error => on.error && *retried < self.call.retries,
+                Kind::Timeout => on.timeout && *retried < self.call.retries,
+                Kind::Final => false,
+            };
+            if !tries_again {
+                return Err(fault.into());
+            }
+            *retried += u32::from(counts);
+            let left = bounds.left();
+            let wait = match backoff::delay(spent.attempts, fault.retry_after, left, &mut backoff::random) {
+                Ok(wait) => wait,
+                Err(too_long) => {
+                    let cause = Cause::new(&fault.cause.code, format!("{}; {too_long}", fault.cause.message));
+                    return Err(Fault { cause, ..fault }.into());
+                }
+            };
+            self.tell_failed(&fault, spent.attempts, Some(wait));
+            // A waiting call must not keep others from working.
+            *place = None;
+            tokio::select! {
+                biased;
+                cause = self.ending() => return Err(Fault::new(Status::Cancelled, Kind::Final, cause).into()),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn tell_failed(&self, fault: &Fault, attempt: u32, retry_in: Option<Duration>) {
+        self.level.world.journal.note(Event::AttemptFailed {
+            instance: self.id.clone(),
+            attempt: AttemptNo(attempt),
+            cause: fault.cause.clone(),
+            retry_in: retry_in.map(Millis),
+        });
+    }
+
+    /// One try.
+    async fn once(&self, job: &Job, bounds: Bounds, feedback: &[Feedback]) -> Result<Raw, Ended> {
+        let world = &self.level.world;
+        let activity = Activity::new(world.journal.clone(), self.id.clone());
+        match &job.work {
+            Work::Prompt { .. } => {
+                Ok(attempt::prompt(world, self.call, job, bounds, feedback, &activity, self.ending()).await?)
+            }
+            Work::Run(program) => {
+                let run = attempt::Command::of(self.call, program, &job.place, bounds);
+                Ok(run.once(world, Some(&activity), self.ending()).await?)
+            }
+            Work::Value(value) => Ok(Raw { computed: Some(value.clone()), ..Raw::default() }),
+            Work::Ask { question, default } => {
+                Ok(steps::ask(world, &self.id, question, default.as_deref(), bounds, self.ending()).await?)
+            }
+            Work::Stop { success, reason } => Ok(steps::stop(world, *success, reason)),
+            Work::Plan { plan, vars } => {
+                parent::sub_plan(world, plan, vars, &self.id).await
+            }
+            Work::Reconcile => parent::middle_step(self.level, self.position, &self.id).await,
+        }
+    }
+}
+
+/// Why the work of an instance stopped short.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The instance failed.
+    Fault(Fault),
+    /// The run cannot go on.
+    Run(RunError),
+}
+
+impl From<Fault> for Ended {
+    fn from(fault: Fault) -> Ended {
+        Ended::Fault(fault)
+    }
+}
+
+impl From<RunError> for Ended {
+    fn from(error: RunError) -> Ended {
+        Ended::Run(error)
+    }
+}
+
+fn as_value(output: Option<&Output>) -> Value {
+    match output {
+        None => Value::from(()),
+        Some(output) => Value::from_serialize(serde_json::json!({
+            "output": output.text,
+            "json": output.json,
+        })),
+    }
+}
+
+fn of_raw(raw: Raw, output: Output) -> Outcome {
+    Outcome { stderr: raw.stderr, exit: raw.exit, agent: raw.agent, ..Outcome::ok(output) }
+}
+
+fn of_fault(fault: Fault) -> Outcome {
+    let raw = *fault.partial;
+    let output = Output { text: raw.text.into(), json: None, omitted_bytes: raw.omitted };
+    Outcome { output, stderr: raw.stderr, exit: raw.exit, agent: raw.agent, ..Outcome::ended(fault.status, fault.cause) }
+}
+
+fn of_outcome(outcome: Outcome) -> Fault {
+    let cause = outcome.cause.unwrap_or_else(|| Cause::new("bug", "ended without a cause"));
+    Fault::new(outcome.status, Kind::Final, cause)
+}

@@ -1,0 +1,268 @@
+//! The parent's own part: it starts all calls of a plan at once, reconciles when their
+//! results are in, and lets a sub-plan be a run inside a call.
+//!
+//! Invariant: reconciling happens here, where the goal and every result are; no
+//! further agent is spawned for it.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt, try_join_all};
+use serde_json::Value;
+
+use super::attempt::{Bounds, Fault, Kind, Raw};
+use super::bus::Notification;
+use super::instance::Ended;
+use super::level::{Level, Local};
+use super::results::CallResult;
+use super::stop::{Phase, Why};
+use super::work::{Place, program, template_cause};
+use super::{RunError, World, attempt, call, steps, verdict};
+use crate::event::Event;
+use crate::id::{CallId, InstanceId};
+use crate::outcome::{Cause, Outcome, Status};
+use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile};
+use crate::reconcile::{self, Answer, Inputs, ReconcileError, Reconciled, SettingsError};
+
+/// What a whole level came to.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// The last step's result, or why there is none.
+    pub(crate) reconciled: Result<Reconciled, Cause>,
+}
+
+/// Runs every call of a level, then its last step.
+///
+/// Foreground calls are joined before the last step; background calls run beside all of it and
+/// are waited for, or ended, after it.
+///
+/// # Errors
+/// [`RunError`] when the journal failed. Everything still running is dropped, which ends it.
+pub(crate) async fn run_level(level: &Level) -> Result<Whole, RunError> {
+    let of = |background: bool| {
+        let calls = level.plan.calls.iter().enumerate();
+        try_join_all(
+            calls.filter(|(_, call)| call.background == background).map(|(at, _)| call::run(level, at)).collect::<Vec<_>>(),
+        )
+    };
+    let background = of(true).fuse();
+    let foreground = async {
+        of(false).await?;
+        last_step(level).await
+    }
+    .fuse();
+    futures::pin_mut!(background, foreground);
+    let mut behind = None;
+    let reconciled = loop {
+        futures::select_biased! {
+            reconciled = foreground => break reconciled?,
+            done = background => behind = Some(done?),
+        }
+    };
+    if behind.is_none() {
+        match level.plan.limits.background {
+            AtEnd::Wait => {}
+            AtEnd::Cancel => {
+                level.over.request(Phase::Ending, Why::Over);
+            }
+        }
+        background.await?;
+    }
+    Ok(Whole { reconciled })
+}
+
+/// The plan's last step.
+async fn last_step(level: &Level) -> Result<Result<Reconciled, Cause>, RunError> {
+    let step = level.last_step();
+    if let Some(cause) = given_up(level) {
+        return Ok(Err(cause));
+    }
+    let reconcile = &level.plan.reconcile;
+    let result = take_step(level, reconcile, &step, None).await;
+    if let Ok(reconciled) = &result {
+        let event = Event::Reconciled {
+            step,
+            result: reconciled.json.clone(),
+            text: reconciled.text.clone(),
+        };
+        level.world.journal.commit(event).await?;
+    }
+    Ok(result)
+}
+
+/// After an interrupt there is nothing to decide: the person wants the prompt back.
+fn given_up(level: &Level) -> Option<Cause> {
+    let stop = &level.world.stop;
+    let interrupted = stop.phase() >= Phase::Ending && matches!(stop.why(), Some(Why::Signal(_)));
+    interrupted.then(|| steps::stop_cause(stop))
+}
+
+/// A `reconcile` call in the middle of the plan.
+pub(crate) async fn middle_step(level: &Level, position: usize, id: &InstanceId) -> Result<Raw, Ended> {
+    let Some(call) = level.plan.calls.get(position) else { return Ok(Raw::default()) };
+    let Action::Reconcile(reconcile) = &call.action else { return Ok(Raw::default()) };
+    match take_step(level, reconcile, &id.call, Some(call)).await {
+        Ok(reconciled) => {
+            Ok(Raw { text: reconciled.text, computed: Some(reconciled.json), ..Raw::default() })
+        }
+        Err(cause) => Err(Fault::new(Status::Failed, Kind::Final, cause).into()),
+    }
+}
+
+/// Drains the bus, gathers the answers and computes.
+async fn take_step(
+    level: &Level,
+    reconcile: &Reconcile,
+    step: &CallId,
+    call: Option<&Call>,
+) -> Result<Reconciled, Cause> {
+    for position in &reconcile.of {
+        level.store.wait(*position).await;
+    }
+    let notifications = level.bus.drain();
+    if !notifications.is_empty() {
+        let numbers = notifications.iter().map(|n| n.number).collect();
+        level.world.journal.note(Event::NotificationsDrained { by: step.clone(), numbers });
+    }
+    let name = reconcile.strategy.name.as_str();
+    let settings = &reconcile.strategy.settings;
+    let wrong = |error: SettingsError| Cause::new("settings", error.to_string());
+    let needs = reconcile::needs(name, settings).map_err(wrong)?;
+    let mut inputs = Inputs {
+        goal: level.goal().map(str::to_owned),
+        answers: answers(level, reconcile),
+        min: reconcile.min,
+        ..Inputs::default()
+    };
+    for file in needs.files {
+        let path = level.plan.dir.join(&file);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Cause::new("read_file", format!("cannot read {}: {error}", path.display())))?;
+        inputs.files.insert(file, text.into());
+    }
+    if needs.program
+        && let Some(command) = &reconcile.strategy.command
+    {
+        let input = reconcile::program_input(name, settings, &inputs).map_err(cause)?;
+        let input = with_news(level, input, &notifications);
+        inputs.program_output = Some(run_command(level, command, input, call).await?.into());
+    }
+    reconcile::reconcile(name, settings, &inputs).map_err(cause)
+}
+
+/// Why a step came to nothing, for people and for the exit status.
+fn cause(error: ReconcileError) -> Cause {
+    let code = match &error {
+        ReconcileError::Settings(_) => "settings",
+        ReconcileError::TooFew { .. } => "too_few",
+        ReconcileError::Conflict { .. } => verdict::CONFLICT,
+        ReconcileError::Answer { .. } => "answer_shape",
+        ReconcileError::Outside { .. } => "reconcile_input",
+    };
+    Cause::new(code, error.to_string())
+}
+
+/// What a program of the reconciliation also gets to know.
+fn with_news(level: &Level, mut input: Value, notifications: &[Notification]) -> String {
+    if let Value::Object(map) = &mut input {
+        map.insert("plan".to_owned(), level.plan.name.clone().into());
+        map.insert("notifications".to_owned(), super::bus::as_value(notifications));
+    }
+    input.to_string()
+}
+
+fn answers(level: &Level, reconcile: &Reconcile) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for position in &reconcile.of {
+        let (Some(call), Some(result)) = (level.plan.calls.get(*position), level.store.get(*position)) else { continue };
+        let result: &Arc<CallResult> = result;
+        if result.instances.is_empty() {
+            // An expanded call that never became a list is still somebody who is missing.
+            let cause = result.cause.clone();
+            let outcome = match cause {
+                Some(cause) => Outcome::ended(result.status, cause),
+                None => continue,
+            };
+            answers.push(Answer {
+                instance: InstanceId::only(call.id.clone()),
+                label: None,
+                description: call.description.clone(),
+                agent: None,
+                outcome,
+            });
+        }
+        for instance in &result.instances {
+            answers.push(Answer {
+                instance: InstanceId { call: call.id.clone(), index: instance.id.index },
+                label: instance.label.clone(),
+                description: call.description.clone(),
+                agent: instance.outcome.agent.clone(),
+                outcome: Outcome::clone(&instance.outcome),
+            });
+        }
+    }
+    answers
+}
+
+/// `strategy: command`: the program's output is the result.
+async fn run_command(
+    level: &Level,
+    command: &Command,
+    input: String,
+    call: Option<&Call>,
+) -> Result<String, Cause> {
+    let scope = level.scope(call, &Local::default()).map_err(|error| template_cause(&error))?;
+    let mut program = program(command, &scope).map_err(|error| template_cause(&error))?;
+    program.stdin = Some(input.into_bytes());
+    let timeout = call.map_or(DEFAULT_STEP_TIMEOUT, |call| call.timeout);
+    let place = Place { cwd: level.plan.dir.clone(), env: Vec::new() };
+    let run = attempt::Command {
+        program: &program,
+        place: &place,
+        bounds: Bounds::within(timeout),
+        idle_timeout: None,
+        max_bytes: STEP_OUTPUT,
+    };
+    let stop = async {
+        level.world.stop.reached(Phase::Ending).await;
+        steps::stop_cause(&level.world.stop)
+    };
+    match run.once(&level.world, None, stop).await {
+        Ok(raw) => Ok(raw.text),
+        Err(fault) => Err(Cause::new(
+            "reconcile_command",
+            format!("the command `{}` of the reconciliation failed: {}", program.shown, fault.explained()),
+        )),
+    }
+}
+
+/// How long the last step's program may take; a call in the middle has its own `timeout`.
+const DEFAULT_STEP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(600);
+/// How much a program of the reconciliation may print, in bytes.
+const STEP_OUTPUT: u64 = 64 << 20;
+
+/// Another plan inside a call: its reconciled result is the call's output.
+pub(crate) fn sub_plan<'a>(
+    world: &'a Arc<World>,
+    plan: &'a Arc<Plan>,
+    vars: &'a serde_json::Map<String, Value>,
+    id: &'a InstanceId,
+) -> BoxFuture<'a, Result<Raw, Ended>> {
+    async move {
+        let fail = |cause| Ended::from(Fault::new(Status::Failed, Kind::Final, cause));
+        let level = Level::new(Arc::clone(plan), vars, Arc::clone(world), Some(id.clone()))
+            .map_err(|error| fail(template_cause(&error)))?;
+        let whole = run_level(&level).await?;
+        let verdict = verdict::of(&level, &whole);
+        if !verdict.success() {
+            let cause = Cause::new("sub_plan", format!("the plan {} failed: {}", plan.name, verdict.reasons.join("; ")));
+            return Err(fail(cause));
+        }
+        match whole.reconciled {
+            Ok(reconciled) => {
+                Ok(Raw { text: reconciled.text, computed: Some(reconciled.json), ..Raw::default() })
+            }
+            Err(cause) => Err(fail(cause)),
+        }
+    }
+    .boxed()
+}

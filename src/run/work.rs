@@ -1,0 +1,248 @@
+//! One instance's work with every template rendered: what is asked, of whom, where.
+//!
+//! Invariant: everything that can change the result is in here and in the key made
+//! from it; nothing of position or time is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::level::{Level, Local};
+use crate::id::ContentKey;
+use crate::outcome::Cause;
+use crate::plan::template::{Destination, RenderError, Rendered, Scope};
+use crate::plan::{Action, Agent, AgentKind, Call, Command, Computed, Plan};
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Prompt { prompt: String, system: Option<String>, agent: Arc<Agent> },
+    Run(Program),
+    Plan { plan: Arc<Plan>, vars: serde_json::Map<String, Value> },
+    Value(Value),
+    Ask { question: String, default: Option<String> },
+    Stop { success: bool, reason: String },
+    Reconcile,
+}
+
+/// A command, rendered.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) argv: Vec<String>,
+    /// How people see it: the shell text as written in the plan, or the words.
+    pub(crate) shown: String,
+    /// Variables that carry template values into the shell text.
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) stdin: Option<Vec<u8>>,
+}
+
+/// Where work happens.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) cwd: PathBuf,
+    pub(crate) env: Vec<(String, String)>,
+}
+
+/// Rendered work with its place and scope.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) work: Work,
+    pub(crate) place: Place,
+    pub(crate) scope: Scope,
+    pub(crate) key: ContentKey,
+}
+
+impl Job {
+    /// Renders a call for one instance.
+    ///
+    /// # Errors
+    /// A [`Cause`] with code `template` that says which value was missing or too long.
+    pub(crate) fn render(level: &Level, call: &Call, local: &Local) -> Result<Job, Cause> {
+        Job::try_render(level, call, local).map_err(|error| template_cause(&error))
+    }
+
+    fn try_render(level: &Level, call: &Call, local: &Local) -> Result<Job, RenderError> {
+        let scope = level.scope(Some(call), local)?;
+        let place = Place { cwd: level.cwd(call, &scope)?, env: level.env(call, &scope)? };
+        let work = match &call.action {
+            Action::Prompt { prompt, agent } => Work::Prompt {
+                prompt: prompt.render(&scope, Destination::Prompt)?.text,
+                system: match &agent.kind {
+                    AgentKind::Model(model) => match &model.system {
+                        Some(system) => Some(system.render(&scope, Destination::Raw)?.text),
+                        None => None,
+                    },
+                    AgentKind::Command(_) => None,
+                },
+                agent: Arc::clone(agent),
+            },
+            Action::Run(command) => {
+                let mut program = program(command, &scope)?;
+                if let Some(stdin) = &call.stdin {
+                    program.stdin = Some(stdin.render(&scope, Destination::Raw)?.text.into_bytes());
+                }
+                Work::Run(program)
+            }
+            Action::Plan { plan, with } => {
+                let mut vars = plan.vars.clone();
+                for (name, value) in with {
+                    vars.insert(name.clone(), compute(value, &scope)?);
+                }
+                Work::Plan { plan: Arc::clone(plan), vars }
+            }
+            Action::Value(value) => Work::Value(compute(value, &scope)?),
+            Action::Ask { question, default } => Work::Ask {
+                question: question.render(&scope, Destination::Raw)?.text,
+                default: default.clone(),
+            },
+            Action::Stop { success, reason } => {
+                Work::Stop { success: *success, reason: reason.render(&scope, Destination::Raw)?.text }
+            }
+            Action::Reconcile(_) => Work::Reconcile,
+        };
+        let key = key(level, call, local, &work, &place);
+        Ok(Job { work, place, scope, key })
+    }
+
+    /// True for work whose result is taken over from an earlier process instead of being done again.
+    pub(crate) fn is_remembered(&self) -> bool {
+        matches!(self.work, Work::Prompt { .. } | Work::Run(_) | Work::Ask { .. })
+    }
+
+    /// What events show as the input: prompt, command or question.
+    pub(crate) fn shown(&self) -> String {
+        match &self.work {
+            Work::Prompt { prompt, .. } => prompt.clone(),
+            Work::Run(program) => program.shown.clone(),
+            Work::Plan { plan, .. } => plan.file.display().to_string(),
+            Work::Value(value) => value.to_string(),
+            Work::Ask { question, .. } => question.clone(),
+            Work::Stop { reason, .. } => reason.clone(),
+            Work::Reconcile => String::new(),
+        }
+    }
+
+    /// Who does it, for events.
+    pub(crate) fn agent(&self) -> String {
+        match &self.work {
+            Work::Prompt { agent, .. } => match &agent.kind {
+                AgentKind::Model(model) => model.models.first().map(ToString::to_string).unwrap_or_default(),
+                AgentKind::Command(command) => command.argv.first().cloned().unwrap_or_default(),
+            },
+            Work::Run(program) => program.argv.first().cloned().unwrap_or_default(),
+            Work::Plan { .. } => "plan".to_owned(),
+            Work::Ask { .. } => "person".to_owned(),
+            Work::Value(_) | Work::Stop { .. } | Work::Reconcile => "parent".to_owned(),
+        }
+    }
+}
+
+/// True for work that takes a place under `limits.concurrency` and counts against `limits.calls`.
+///
+/// A sub-plan's calls take their own places; if it held one too, a limit of one would never end.
+pub(crate) fn takes_place(action: &Action) -> bool {
+    matches!(action, Action::Prompt { .. } | Action::Run(_))
+}
+
+/// The outcome's cause when a template fails.
+pub(crate) fn template_cause(error: &RenderError) -> Cause {
+    Cause::new("template", error.message.clone())
+}
+
+/// Renders a command.
+///
+/// # Errors
+/// [`RenderError`] as the templates give it.
+pub(crate) fn program(command: &Command, scope: &Scope) -> Result<Program, RenderError> {
+    match command {
+        Command::Shell(text) => {
+            let Rendered { text: script, variables } = text.render(scope, Destination::Shell)?;
+            let argv = vec!["sh".to_owned(), "-c".to_owned(), script];
+            Ok(Program { argv, shown: text.source.trim_end().to_owned(), variables, stdin: None })
+        }
+        Command::Argv(words) => {
+            let render = |word: &crate::plan::template::Template| {
+                Ok(word.render(scope, Destination::Raw)?.text)
+            };
+            let argv: Vec<String> = words.iter().map(render).collect::<Result<_, RenderError>>()?;
+            Ok(Program { shown: argv.join(" "), argv, variables: Vec::new(), stdin: None })
+        }
+    }
+}
+
+/// Computes a value.
+///
+/// # Errors
+/// [`RenderError`] as the expressions give it.
+pub(crate) fn compute(value: &Computed, scope: &Scope) -> Result<Value, RenderError> {
+    Ok(match value {
+        Computed::Literal(value) => value.clone(),
+        Computed::Expression(expression) => expression.evaluate(scope)?,
+        Computed::Map(entries) => {
+            let mut map = serde_json::Map::new();
+            for (name, value) in entries {
+                map.insert(name.clone(), compute(value, scope)?);
+            }
+            Value::Object(map)
+        }
+        Computed::List(values) => {
+            Value::Array(values.iter().map(|value| compute(value, scope)).collect::<Result<_, _>>()?)
+        }
+    })
+}
+
+/// The content key: what the call is, its rendered inputs, who does it, the shape asked for, and
+/// what the calls it waited for came to.
+fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) -> ContentKey {
+    let work = match work {
+        Work::Prompt { prompt, system, agent } => {
+            let who = match &agent.kind {
+                AgentKind::Model(model) => json!({
+                    "models": model.models.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    "tools": model.tools,
+                    "max_turns": model.max_turns,
+                    "max_tokens": model.max_tokens,
+                    "temperature": model.temperature,
+                    "effort": model.effort,
+                }),
+                AgentKind::Command(command) => json!({"argv": command.argv}),
+            };
+            json!({"prompt": prompt, "system": system, "agent": who})
+        }
+        Work::Run(program) => {
+            let stdin = program.stdin.as_deref().map(|bytes| ContentKey::of([bytes]));
+            json!({"run": program.argv, "variables": program.variables, "stdin": stdin})
+        }
+        Work::Ask { question, .. } => json!({"ask": question}),
+        Work::Plan { plan, vars } => json!({"plan": plan.file, "vars": vars}),
+        Work::Value(value) => json!({"value": value}),
+        Work::Stop { success, reason } => json!({"stop": success, "reason": reason}),
+        Work::Reconcile => json!("reconcile"),
+    };
+    let given: Vec<Value> = call
+        .needs
+        .iter()
+        .filter_map(|need| level.store.get(need.call))
+        .map(|result| {
+            let outputs = result.instances.iter().map(|instance| {
+                ContentKey::of([instance.outcome.output.text.as_bytes(), instance.outcome.status.as_str().as_bytes()])
+            });
+            json!(outputs.collect::<Vec<_>>())
+        })
+        .collect();
+    let shape = json!({
+        "format": format!("{:?}", call.output.format),
+        "schema": call.output.schema,
+        "check": call.check.as_ref().map(|check| match check {
+            Command::Shell(text) => text.source.to_string(),
+            Command::Argv(words) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
+        }),
+        "repeat": call.repeat.as_ref().map(|repeat| repeat.until.source.to_string()),
+        // Samples are told apart by nothing but their number.
+        "index": if local.item.is_none() { local.index } else { None },
+    });
+    let relative = place.cwd.strip_prefix(&level.plan.dir).unwrap_or(&place.cwd);
+    let parts = json!([level.event_id(call), work, relative, place.env, shape, given]).to_string();
+    ContentKey::of([parts.as_bytes()])
+}

@@ -1,0 +1,238 @@
+//! What starts when: eager, in turns, under the limits, expanded, in the background.
+
+use crate::support::{Folder, outcomes, position};
+
+#[test]
+fn a_dependent_starts_before_an_unrelated_slow_call_of_its_turn_is_done() {
+    // `slow` ends only once `after` has run, so a barrier between turns would never end.
+    let folder = Folder::with_plan(
+        r#"
+limits: { time: 30s }
+calls:
+  quick: { run: echo quick }
+  slow: { run: "until [ -e done ]; do sleep 0.02; done; echo slow" }
+  after: { run: "touch done; echo after {{ calls.quick.output }}" }
+"#,
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(position(&events, "call_started", "after") < position(&events, "call_finished", "slow"));
+    assert_eq!(outcomes(&events)["after"]["output"]["text"], "after quick");
+}
+
+#[test]
+fn independent_calls_start_together() {
+    // Each waits for the other to have started: in sequence this would never end.
+    let folder = Folder::with_plan(
+        r#"
+limits: { time: 30s }
+calls:
+  a: { run: "touch a; until [ -e b ]; do sleep 0.02; done" }
+  b: { run: "touch b; until [ -e a ]; do sleep 0.02; done" }
+"#,
+    );
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+}
+
+#[test]
+fn concurrency_is_a_sliding_window() {
+    let folder = Folder::with_plan(
+        r#"
+limits: { concurrency: 2 }
+calls:
+  each:
+    for_each: [1, 2, 3, 4, 5]
+    run: "echo {{ item }}"
+"#,
+    );
+    let (events, _) = folder.events(&[]);
+    let (mut now, mut most) = (0, 0);
+    for event in &events {
+        match event["type"].as_str() {
+            Some("call_started") => now += 1,
+            Some("call_finished") => now -= 1,
+            _ => {}
+        }
+        most = most.max(now);
+    }
+    assert_eq!(most, 2);
+}
+
+#[test]
+fn a_list_from_an_earlier_result_becomes_instances() {
+    let folder = Folder::with_plan(
+        r#"
+calls:
+  list: { run: "printf 'x\ny\n'", output: { format: lines } }
+  each: { for_each: calls.list.json, as: name, run: "echo {{ name }} {{ index }}" }
+  all: { run: "echo {{ calls.each.outputs | map(attribute='output') | join(',') }}" }
+"#,
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(outcomes(&events)["all"]["output"]["text"], "x 0,y 1");
+}
+
+#[test]
+fn an_empty_list_is_ok_and_empty() {
+    let folder = Folder::with_plan(
+        "calls:\n  each: { for_each: [], run: echo x }\n  after: { run: \"echo {{ calls.each.outputs | length }}\" }\n",
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!((ran.code, &outcomes(&events)["after"]["output"]["text"]), (0, &"0".into()));
+}
+
+#[test]
+fn a_matrix_multiplies_excludes_and_includes() {
+    let folder = Folder::with_plan(
+        r#"
+calls:
+  build:
+    matrix:
+      os: [linux, mac]
+      db: [pg, lite]
+      exclude: [{ os: mac, db: pg }]
+      include: [{ os: windows, db: lite }]
+    run: "echo {{ matrix.os }}-{{ matrix.db }}"
+"#,
+    );
+    let (events, _) = folder.events(&[]);
+    let mut texts: Vec<String> =
+        outcomes(&events).values().map(|o| o["output"]["text"].as_str().unwrap().to_owned()).collect();
+    texts.sort();
+    assert_eq!(texts, ["linux-lite", "linux-pg", "mac-lite", "windows-lite"]);
+}
+
+#[test]
+fn join_any_cancels_the_rest() {
+    let folder = Folder::with_plan(
+        "calls:\n  race: { for_each: [0, 60, 60], join: any, run: \"sleep {{ item }}; echo {{ item }}\" }\n",
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let by_id = outcomes(&events);
+    assert_eq!(by_id["race[0]"]["status"], "ok");
+    assert_eq!(by_id["race[1]"]["cause"]["code"], "enough");
+}
+
+#[test]
+fn a_need_can_take_any_outcome_and_some_needs_can_be_enough() {
+    let folder = Folder::with_plan(
+        r#"
+require: { cleanup: all, some: all }
+calls:
+  bad: { run: exit 1 }
+  good: { run: echo good }
+  cleanup: { run: "echo {{ calls.bad.status }}", needs: { bad: done } }
+  some: { run: echo some, needs: [bad, good], needs_at_least: 1 }
+  none: { run: echo none, needs: [bad, good], needs_at_least: 2 }
+"#,
+    );
+    let (events, ran) = folder.events(&[]);
+    let by_id = outcomes(&events);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(by_id["cleanup"]["output"]["text"], "failed");
+    assert_eq!(by_id["some"]["status"], "ok");
+    assert_eq!(by_id["none"]["status"], "skipped");
+}
+
+#[test]
+fn a_background_call_is_not_waited_for_by_a_turn_and_its_notice_reaches_later_templates_once_done() {
+    let folder = Folder::with_plan(
+        r#"
+limits: { time: 30s }
+calls:
+  back: { background: true, description: In the back, run: "until [ -e go ]; do sleep 0.02; done; echo from behind" }
+  front: { run: "echo front; touch go" }
+  wait: { needs: [front], run: "until ls .fanout/runs/*/outputs/back.txt 2>/dev/null; do sleep 0.02; done" }
+  later: { needs: [wait], run: "echo {{ notifications | map(attribute='summary') | join(',') }}" }
+reconcile: { strategy: collect, of: [later] }
+"#,
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(position(&events, "call_finished", "front") < position(&events, "call_finished", "back"));
+    assert_eq!(outcomes(&events)["later"]["output"]["text"], "from behind");
+    let posted = events.iter().filter(|event| event["type"] == "notification_posted").count();
+    let drained: Vec<_> = events.iter().filter(|event| event["type"] == "notifications_drained").collect();
+    assert_eq!(posted, 1);
+    assert_eq!(drained.iter().filter(|event| event["by"] == "(reconcile)").count(), 1, "{drained:?}");
+}
+
+#[test]
+fn a_stop_call_ends_the_run_early_as_it_says() {
+    let plan = |status: &str| {
+        format!(
+            "calls:\n  found: {{ run: echo yes }}\n  halt: {{ when: \"calls.found.output == 'yes'\", stop: {{ status: {status}, reason: seen enough }} }}\n  long: {{ run: sleep 60 }}\n"
+        )
+    };
+    for (status, code) in [("success", 0), ("failure", 1)] {
+        let (events, ran) = Folder::with_plan(&plan(status)).events(&[]);
+        assert_eq!(ran.code, code, "{}", ran.err);
+        assert_eq!(outcomes(&events)["long"]["status"], "cancelled");
+    }
+}
+
+#[test]
+fn on_error_stop_starts_nothing_more() {
+    let folder = Folder::with_plan(
+        "limits: { concurrency: 1 }\ncalls:\n  first: { run: exit 1, on_error: stop }\n  second: { run: echo x, needs: { first: done } }\n",
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!((ran.code, &outcomes(&events)["second"]["status"]), (1, &"cancelled".into()));
+}
+
+#[test]
+fn a_run_makes_no_more_calls_than_its_limit() {
+    let folder = Folder::with_plan(
+        "limits: { calls: 2 }\ncalls:\n  list: { value: [1, 2, 3, 4] }\n  each: { for_each: calls.list.json, run: \"echo {{ item }}\" }\n",
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!(ran.code, 5, "{}", ran.err);
+    let made = events.iter().filter(|e| e["type"] == "call_started" && e["agent"] == "sh").count();
+    assert_eq!(made, 2);
+}
+
+#[test]
+fn a_question_is_answered_beforehand_or_by_default_or_the_plan_is_refused() {
+    let plan = "calls:\n  who: { ask: Who reads it? }\n  say: { run: \"echo {{ calls.who.output }}\" }\n";
+    let folder = Folder::with_plan(plan);
+    let (events, _) = folder.events(&["--answer", "who=you"]);
+    assert_eq!(outcomes(&events)["say"]["output"]["text"], "you");
+    let refused = folder.run(&["run", "plan.yaml"]).expect_code(2);
+    assert!(refused.err.contains("--answer who="), "{}", refused.err);
+    let (events, _) = Folder::with_plan(&plan.replace("it? }", "it?, default: all }")).events(&[]);
+    assert_eq!(outcomes(&events)["say"]["output"]["text"], "all");
+}
+
+#[test]
+fn a_sub_plan_is_a_call_with_its_own_vars() {
+    let folder = Folder::with_plan(
+        r#"
+calls:
+  inner: { plan: inner.yaml, with: { who: "'world'" } }
+  say: { run: "echo {{ calls.inner.json.greet }}" }
+"#,
+    );
+    folder.write(
+        "inner.yaml",
+        "vars: { who: nobody }\ncalls:\n  greet: { run: \"echo hello {{ vars.who }}\" }\nreconcile: { strategy: command, command: \"sed 's/.*hello world.*/{\\\"greet\\\": \\\"hi\\\"}/'\" }\n",
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.err, ran.out);
+    assert_eq!(outcomes(&events)["say"]["output"]["text"], "hi");
+    assert_eq!(outcomes(&events)["inner.greet"]["output"]["text"], "hello world");
+}
+
+#[test]
+fn repeat_runs_until_it_holds_and_fails_at_its_max() {
+    let plan = |max: u32| {
+        format!(
+            "calls:\n  count: {{ run: \"echo x >> log; wc -l < log | tr -d ' '\", repeat: {{ until: \"output == '3'\", max: {max} }} }}\n"
+        )
+    };
+    let (events, ran) = Folder::with_plan(&plan(5)).events(&[]);
+    assert_eq!((ran.code, &outcomes(&events)["count"]["output"]["text"]), (0, &"3".into()));
+    let (events, ran) = Folder::with_plan(&plan(2)).events(&[]);
+    assert_eq!((ran.code, &outcomes(&events)["count"]["cause"]["code"]), (1, &"repeat_max".into()));
+}

@@ -1,0 +1,144 @@
+//! A plan is found wrong before it costs anything; the plans that ship are right.
+
+use crate::support::{Folder, repository};
+
+const TEN: &str = "\
+version: 1
+nmae: ten mistakes
+limits: { concurrency: many, time: 20 }
+calls:
+  one: { promt: hello }
+  two: { run: echo x, needs: [tree] }
+  three: { run: \"echo {{ calls.two.outptu }}\" }
+  four: { run: \"echo '{{ calls.three.output }}'\" }
+  five: { run: echo x, timeout: 5 }
+  six: { run: echo x, needs: [seven] }
+  seven: { run: echo x, needs: [six] }
+  eight: { run: \"echo {% if vars.missing %}x{% endif %}\" }
+  two: { run: echo again }
+  nine: { run: echo x, on_error: explode }
+";
+
+#[test]
+fn ten_mistakes_are_ten_findings_each_at_its_place_and_nothing_starts() {
+    let folder = Folder::with_plan(TEN);
+    let ran = folder.run(&["run", "plan.yaml"]).expect_code(2);
+    assert!(!folder.path().join(".fanout").exists(), "something was started");
+    insta::assert_snapshot!(ran.err);
+    let json = folder.run(&["validate", "plan.yaml", "--json"]).expect_code(2);
+    let found: Vec<serde_json::Value> = serde_json::from_str(&json.out).unwrap();
+    let errors: Vec<&serde_json::Value> = found.iter().filter(|d| d["severity"] == "error").collect();
+    let lines: std::collections::BTreeSet<u64> = errors.iter().map(|d| d["line"].as_u64().unwrap()).collect();
+    assert!(errors.len() >= 10, "{}", json.out);
+    for line in [2, 3, 5, 6, 7, 8, 9, 10, 12, 13, 14] {
+        assert!(lines.contains(&line) || lines.contains(&(line + 1)), "line {line} has no finding: {lines:?}");
+    }
+}
+
+fn shipped() -> Vec<std::path::PathBuf> {
+    let mut plans: Vec<_> = std::fs::read_dir(repository().join("plans"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect();
+    plans.sort();
+    plans
+}
+
+#[test]
+fn every_plan_that_ships_is_valid_and_can_be_drawn_and_explained() {
+    let folder = Folder::new();
+    assert!(shipped().len() >= 5);
+    for plan in shipped() {
+        let plan = plan.to_str().unwrap();
+        let vars = ["--var", "topic=x", "--var", "test=x"];
+        // A var that a plan does not have is a mistake, so each plan gets only its own.
+        let text = std::fs::read_to_string(plan).unwrap();
+        let given: Vec<&str> = vars
+            .chunks(2)
+            .filter(|pair| text.contains(&format!("\n  {}:", pair[1].split('=').next().unwrap())))
+            .flatten()
+            .copied()
+            .collect();
+        for command in ["validate", "graph", "explain"] {
+            let mut args = vec![command, plan];
+            args.extend(&given);
+            let ran = folder.run_with(&[("ANTHROPIC_API_KEY", "k")], &args).expect_code(0);
+            assert!(!ran.err.contains("warning"), "{plan}: {}", ran.err);
+        }
+        for format in ["mermaid", "dot"] {
+            let mut args = vec!["graph", plan, "--format", format];
+            args.extend(&given);
+            folder.run_with(&[("ANTHROPIC_API_KEY", "k")], &args).expect_code(0);
+        }
+    }
+}
+
+#[test]
+fn the_keyless_demo_runs_on_this_repository() {
+    let folder = Folder::new();
+    let plan = repository().join("plans/attention.yaml");
+    let ran = folder.run(&["run", plan.to_str().unwrap()]).expect_code(0);
+    for id in ["size", "panics", "fanin", "both", "dependencies"] {
+        assert!(ran.out.contains(id), "{id}:\n{}", ran.out);
+    }
+    assert!(ran.out.contains("5 ok") || ran.out.contains("5 of 5"), "{}", ran.out);
+}
+
+#[test]
+fn the_ci_batch_runs_with_other_checks() {
+    let folder = Folder::new();
+    let plan = repository().join("plans/ci-checks.yaml");
+    let checks = folder.write("checks.yaml", "checks:\n  - { name: good, run: 'true' }\n  - { name: bad, run: 'false' }\n");
+    let args = ["run", plan.to_str().unwrap(), "--vars-file", checks.to_str().unwrap()];
+    let ran = folder.run(&args).expect_code(1);
+    assert!(ran.out.contains("1 of 2"), "{}", ran.out);
+}
+
+#[test]
+fn a_starter_plan_validates_and_runs_and_is_never_overwritten() {
+    let folder = Folder::new();
+    folder.run(&["init"]).expect_code(0);
+    folder.run(&["validate", "plan.yaml"]).expect_code(0);
+    folder.write("some.txt", "x");
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+    let again = folder.run(&["init"]).expect_code(2);
+    assert!(again.err.contains("--force"), "{}", again.err);
+}
+
+#[test]
+fn the_schema_takes_the_shipped_plans_and_refuses_a_wrong_one() {
+    let folder = Folder::new();
+    let schema: serde_json::Value = serde_json::from_str(&folder.run(&["schema"]).expect_code(0).out).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for plan in shipped() {
+        // Merge keys are YAML's own and gone before a schema sees the plan.
+        let text = std::fs::read_to_string(&plan).unwrap();
+        if text.contains("<<:") {
+            continue;
+        }
+        let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        let faults: Vec<String> = validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(faults.is_empty(), "{}: {faults:#?}", plan.display());
+    }
+    let wrong = serde_json::json!({"calls": {"a": {"promt": "x"}}});
+    assert!(!validator.is_valid(&wrong));
+}
+
+#[test]
+fn strict_makes_warnings_count() {
+    let plan = "vars: { unused: 1 }\ncalls:\n  a: { run: echo a }\n";
+    let folder = Folder::with_plan(plan);
+    assert!(folder.run(&["validate", "plan.yaml"]).expect_code(0).err.contains("unused"));
+    folder.run(&["validate", "plan.yaml", "--strict"]).expect_code(2);
+    folder.run(&["run", "plan.yaml", "--strict"]).expect_code(2);
+}
+
+#[test]
+fn a_missing_plan_and_a_missing_model_say_what_to_do() {
+    let folder = Folder::with_plan("calls:\n  a: { prompt: hello }\n");
+    let missing = folder.run(&["run", "plna.yaml"]).expect_code(2);
+    assert!(missing.err.contains("plna.yaml"), "{}", missing.err);
+    let no_model = folder.run(&["run", "plan.yaml"]).expect_code(2);
+    assert!(no_model.err.contains("ANTHROPIC_API_KEY") && no_model.err.contains("FANOUT_MODEL"), "{}", no_model.err);
+}
