@@ -9,8 +9,10 @@
 //! typed file shape of `file`, collecting every fault) → `check` (file shape to
 //! [`Plan`]) → `lint` (advice). `diagnostic` is what all of them report in.
 
+pub mod code;
 pub mod diagnostic;
 pub mod template;
+pub mod yaml;
 
 use std::path::PathBuf;
 use std::sync::Arc;
