@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 
 use crate::id::CallId;
 use crate::plan::diagnostic::Span;
-use crate::plan::template::{Expression, Template};
+use crate::plan::template::{
+    self, CallShape, Destination, Expression, Known, Names, ScalarText, Style, Template,
+};
 use crate::plan::{
     Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput,
     DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt, OutputSpec,
@@ -62,13 +64,14 @@ impl Sample {
     pub(crate) fn prompt(self, id: &str, text: &str) -> Sample {
         let agent = self.plan.agents.get("explore").cloned().expect("the sample's own agent");
         let at = span(self.plan.calls.len() as u32 * 10 + 5);
-        let prompt = Template { at, ..template(text) };
+        let prompt = template_in(text, &self.known(), at);
         self.call(id, Action::Prompt { prompt, agent }, text)
     }
 
     /// A shell command.
     pub(crate) fn run(self, id: &str, text: &str) -> Sample {
-        self.call(id, Action::Run(Command::Shell(template(text))), text)
+        let command = template_in(text, &self.known(), span(1));
+        self.call(id, Action::Run(Command::Shell(command)), text)
     }
 
     /// A plan inside the plan.
@@ -136,6 +139,16 @@ impl Sample {
             self.plan.reconcile.of = (0..self.plan.calls.len()).filter(|&call| !consumed(call)).collect();
         }
         self.plan
+    }
+
+    fn known(&self) -> Known {
+        let mut known = Known::new();
+        self.plan.vars.keys().for_each(|name| known.add_var(name));
+        for call in &self.plan.calls {
+            let shape = if call.expand.is_some() { CallShape::Expanded } else { CallShape::Single };
+            known.add_call(call.id.as_str(), shape);
+        }
+        known
     }
 
     fn find(&self, id: &str) -> usize {
@@ -226,14 +239,22 @@ pub(crate) fn strategy(name: &str) -> Strategy {
     Strategy { name: name.to_owned(), settings: serde_json::Map::new(), command: None }
 }
 
-/// A template, unchecked.
+/// A template that knows no calls.
 pub(crate) fn template(text: &str) -> Template {
-    Template { source: text.into(), at: span(1) }
+    template_in(text, &Known::new(), span(1))
 }
 
-/// An expression, unchecked.
+/// An expression that knows no calls.
 pub(crate) fn expression(text: &str) -> Expression {
-    Expression { source: text.into(), at: span(2) }
+    template::expression(&scalar(text, span(2)), &Names::call(&Known::new()), &mut Vec::new())
+}
+
+fn template_in(text: &str, known: &Known, at: Span) -> Template {
+    template::template(&scalar(text, at), &Names::call(known), Destination::Prompt, &mut Vec::new())
+}
+
+fn scalar(text: &str, at: Span) -> ScalarText<'_> {
+    ScalarText { text, at, raw: text, style: Style::Plain }
 }
 
 /// A place in the plan's own file.
