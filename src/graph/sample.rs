@@ -13,7 +13,7 @@ use crate::plan::template::{
 use crate::plan::{
     Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput,
     DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt, OutputSpec,
-    Overflow, Pass, Plan, Provider, Reconcile, Require, RetryOn, Strategy,
+    Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -56,6 +56,7 @@ impl Sample {
                 require: Require::All,
                 fail_on: None,
                 report: IndexMap::new(),
+                places: Places::default(),
             },
         }
     }
