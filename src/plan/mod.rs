@@ -9,8 +9,10 @@
 //! typed file shape of `file`, collecting every fault) → `check` (file shape to
 //! [`Plan`]) → `lint` (advice). `diagnostic` is what all of them report in.
 
+pub mod code;
 pub mod diagnostic;
 pub mod template;
+pub mod yaml;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +60,8 @@ pub struct Plan {
     pub fail_on: Option<Expression>,
     /// Files to write at the end, by format (`json`, `markdown`, …), relative to the working directory.
     pub report: IndexMap<String, PathBuf>,
+    /// Where those parts stand that carry no place themselves.
+    pub places: Places,
 }
 
 impl Plan {
@@ -65,6 +69,28 @@ impl Plan {
     pub fn position(&self, id: &str) -> Option<usize> {
         self.calls.iter().position(|call| call.id.as_str() == id)
     }
+}
+
+/// Where the parts of a plan stand that carry no place themselves: what advice points at.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// Where each var is declared, included ones too.
+    pub vars: IndexMap<String, Span>,
+    /// Where each provider is declared, included ones too, built-in ones not.
+    pub providers: IndexMap<String, Span>,
+    /// Every include, of the plan itself and of what it includes.
+    pub includes: Vec<Include>,
+    /// Where top-level keys and those of `limits` stand: `require`, `limits.calls`, ….
+    pub keys: IndexMap<String, Span>,
+}
+
+/// One line of `include`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Include {
+    /// Where it is written; `at.file` is the file that includes.
+    pub at: Span,
+    /// The file that is included, as a number in the plan's sources.
+    pub file: u16,
 }
 
 /// One call.

