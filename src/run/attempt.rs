@@ -12,7 +12,7 @@ use super::World;
 use super::activity::Activity;
 use super::work::{Job, Place, Program, Work};
 use crate::agent;
-use crate::id::InstanceId;
+use crate::event::Event;
 use crate::outcome::{Cause, Status, Usage};
 use crate::plan::{AgentKind, Call};
 use crate::process;
@@ -211,7 +211,7 @@ impl<'a> Command<'a> {
                 set: set.map(|(name, value)| (name.into(), value.into())).collect(),
                 ..process::Environment::default()
             },
-            keep: todo!(),
+            keep: process::Keep { head: half, tail: half },
             marker: (base.marker.0.clone(), world.journal.run_id().to_string()),
             reaper: world.reaper.clone(),
             ..base
@@ -219,11 +219,40 @@ impl<'a> Command<'a> {
     }
 
     fn judge(&self, ended: process::Ended, why: Option<Cause>) -> Result<Raw, Fault> {
-        todo!()
+        let raw = Raw {
+            text: ended.stdout.text().into_owned(),
+            omitted: ended.stdout.dropped,
+            stderr: ended.stderr.text().into(),
+            exit: Some(ended.exit.status()),
+            ..Raw::default()
+        };
+        let fault = match ended.ended_by {
+            process::EndedBy::Itself => match ended.exit {
+                process::Exit::Code(0) => return Ok(raw),
+                process::Exit::Code(code) => {
+                    Fault::new(Status::Failed, Kind::Error, Cause::new("exit_status", format!("exit status {code}")))
+                }
+                process::Exit::Signal(_, name) => {
+                    Fault::new(Status::Failed, Kind::Error, Cause::new("signal", format!("killed by {name}")))
+                }
+            },
+            process::EndedBy::Timeout => timed_out(self.bounds.timeout),
+            process::EndedBy::Idle => silent(self.idle_timeout.unwrap_or_default()),
+            process::EndedBy::Stopped => {
+                let cause = why.unwrap_or_else(|| Cause::new("run_over", "the run ended before it did"));
+                Fault::new(Status::Cancelled, Kind::Final, cause)
+            }
+        };
+        Err(fault.with(raw))
     }
+}
+
+fn silent(idle: Duration) -> Fault {
+    let message = format!("it was silent for {}, its `idle_timeout`", human_duration(idle));
+    Fault::new(Status::TimedOut, Kind::Timeout, Cause::new("idle_timeout", message))
 }
 
 fn not_spawned(error: &process::SpawnError) -> Fault {
     let kind = if error.is_transient() { Kind::Transient } else { Kind::Final };
-    Fault::new(Status::Failed, kind, Cause::new("spawn", error.to_string()))
+    Fault::new(Status::Failed, kind, Cause::new(error.code(), error.to_string()))
 }

@@ -39,6 +39,7 @@ use crate::journal::{Durable, Journal, JournalError, Past};
 use crate::limits::places::Places;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+use crate::process::Reaper;
 use crate::reconcile::Reconciled;
 use stop::{Phase, Stop, Why};
 
@@ -71,6 +72,8 @@ pub struct World {
     pub only: Option<HashSet<CallId>>,
     /// The environment, for templates.
     pub environment: Arc<HashMap<String, String>>,
+    /// Who ends its processes when this one is killed with SIGKILL.
+    pub reaper: Option<Reaper>,
     /// Who ended how so far; starts empty.
     pub census: Mutex<Census>,
 }

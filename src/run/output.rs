@@ -23,7 +23,8 @@ const COMPLAINTS: usize = 8;
 /// A [`Cause`] with code `empty_answer`, `not_json`, `schema` or `output_cut`; its message says
 /// what to send instead.
 pub(crate) fn read(text: &str, omitted: u64, spec: &OutputSpec, must_answer: bool) -> Result<Output, Cause> {
-    let (text, cut) = bound(text, spec.max_bytes.0);
+    // What was cut already has its mark; cutting it again would hide it.
+    let (text, cut) = if omitted > 0 { (Cow::Borrowed(text), 0) } else { bound(text, spec.max_bytes.0) };
     let omitted_bytes = omitted + cut;
     if must_answer && text.trim().is_empty() {
         return Err(Cause::new("empty_answer", "the answer was empty"));
