@@ -1,0 +1,107 @@
+//! Who was asked, who answered, who is missing and why, whose answer was empty.
+//!
+//! Invariant: `asked = answered + missing + empty`; nobody is counted twice and
+//! nobody is left out.
+
+use serde::Serialize;
+
+use crate::outcome::{Cause, Status};
+
+/// Who took part in a step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Census {
+    /// Instances that the step reads.
+    pub asked: u32,
+    /// Those that succeeded and said something.
+    pub answered: u32,
+    /// Those that did not succeed, in plan order. They abstain.
+    pub missing: Vec<Missing>,
+    /// Those that succeeded and said nothing (white space, `null`, `""`, `[]`, `{}`, or an object
+    /// or list of only such), in plan order. They agree with nobody.
+    pub empty: Vec<Silent>,
+}
+
+/// An instance that did not succeed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Missing {
+    /// The instance: `review[2]`.
+    pub call: String,
+    /// What it stands for, if it is one of an expanded call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// How it ended.
+    pub status: Status,
+    /// Why.
+    pub cause: Option<Cause>,
+}
+
+/// An instance that succeeded and said nothing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Silent {
+    /// The instance: `review[2]`.
+    pub call: String,
+    /// What it stands for, if it is one of an expanded call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// How many absent calls a text names before it only counts them.
+const NAMED: usize = 12;
+
+impl Census {
+    /// `3 of 5 answered`.
+    pub fn headline(&self) -> String {
+        format!("{} of {} answered", self.answered, self.asked)
+    }
+
+    /// The absent and the empty, by name, for the end of a text; `None` when everybody answered.
+    pub fn absences(&self) -> Option<String> {
+        if self.missing.is_empty() && self.empty.is_empty() {
+            return None;
+        }
+        let mut text = format!("{}.", self.headline());
+        if !self.missing.is_empty() {
+            text.push_str("\nMissing:");
+            list(&mut text, self.missing.iter().map(Missing::sentence), self.missing.len());
+        }
+        if !self.empty.is_empty() {
+            text.push_str("\nSaid nothing (an empty answer is not agreement):");
+            list(&mut text, self.empty.iter().map(|silent| silent.call.clone()), self.empty.len());
+        }
+        Some(text)
+    }
+
+    /// The sentence for a step that has fewer answers than it needs.
+    pub(super) fn too_few(&self, needed: u32) -> String {
+        let mut absent: Vec<String> = self.missing.iter().map(Missing::sentence).collect();
+        absent.extend(self.empty.iter().map(|silent| format!("{} said nothing", silent.call)));
+        let more = absent.len().saturating_sub(NAMED);
+        absent.truncate(NAMED);
+        if more > 0 {
+            absent.push(format!("and {more} more"));
+        }
+        let who = if absent.is_empty() { "nobody else was asked".to_owned() } else { absent.join("; ") };
+        let verb = if needed == 1 { "is" } else { "are" };
+        format!("{}, and {needed} {verb} needed: {who}", self.headline())
+    }
+}
+
+impl Missing {
+    /// `review[2] timed out: no answer within 5m`.
+    fn sentence(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{} {}: {}", self.call, self.status.words(), cause.message),
+            None => format!("{} {}", self.call, self.status.words()),
+        }
+    }
+}
+
+fn list(text: &mut String, lines: impl Iterator<Item = String>, of: usize) {
+    for line in lines.take(NAMED) {
+        text.push_str("\n  ");
+        text.push_str(&line);
+    }
+    if of > NAMED {
+        text.push_str(&format!("\n  and {} more", of - NAMED));
+    }
+}

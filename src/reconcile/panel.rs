@@ -1,0 +1,159 @@
+//! The answers as a strategy sees them: voices that said something, and a census of everybody.
+//!
+//! Invariant: a [`Voice`] belongs to a call that succeeded and whose answer is not
+//! empty; voices stand in plan order.
+
+use serde_json::Value;
+
+use super::census::{Census, Missing, Silent};
+use super::{Answer, Inputs, ReconcileError};
+
+/// What a strategy reads.
+#[derive(Debug)]
+pub struct Panel<'a> {
+    /// Everything that was handed in.
+    pub inputs: &'a Inputs,
+    /// Who said something, in plan order.
+    pub voices: Vec<Voice<'a>>,
+    /// Who took part.
+    pub census: Census,
+}
+
+/// One answer that counts.
+#[derive(Debug, Clone)]
+pub struct Voice<'a> {
+    /// The instance as text: `review[2]`. Unique on a panel.
+    pub call: String,
+    /// How people are told who it is: `review[2] (security)`, or `review[2]` without a label.
+    pub name: String,
+    /// The answer.
+    pub answer: &'a Answer,
+    /// What the caller's expression made of it.
+    pub normalized: Option<&'a str>,
+}
+
+impl<'a> Panel<'a> {
+    /// Sorts the answers into voices, missing and empty ones.
+    ///
+    /// # Errors
+    /// [`ReconcileError::Outside`] when `normalized` is there and does not match `answers`.
+    pub fn new(inputs: &'a Inputs) -> Result<Panel<'a>, ReconcileError> {
+        if let Some(normalized) = &inputs.normalized
+            && normalized.len() != inputs.answers.len()
+        {
+            let message = format!(
+                "the `normalize` expression gave {} values for {} answers",
+                normalized.len(),
+                inputs.answers.len()
+            );
+            return Err(ReconcileError::Outside { message });
+        }
+        let mut census = Census {
+            asked: u32::try_from(inputs.answers.len()).unwrap_or(u32::MAX),
+            answered: 0,
+            missing: Vec::new(),
+            empty: Vec::new(),
+        };
+        let mut voices = Vec::with_capacity(inputs.answers.len());
+        for (position, answer) in inputs.answers.iter().enumerate() {
+            let call = answer.instance.to_string();
+            let label = answer.label.clone();
+            if !answer.outcome.is_ok() {
+                let cause = answer.outcome.cause.clone();
+                census.missing.push(Missing { call, label, status: answer.outcome.status, cause });
+            } else if says_nothing(answer) {
+                census.empty.push(Silent { call, label });
+            } else {
+                census.answered = census.answered.saturating_add(1);
+                let name = name(&call, label.as_deref());
+                let normalized =
+                    inputs.normalized.as_ref().and_then(|all| all.get(position)).map(String::as_str);
+                voices.push(Voice { call, name, answer, normalized });
+            }
+        }
+        Ok(Panel { inputs, voices, census })
+    }
+}
+
+impl Voice<'_> {
+    /// The whole output as text.
+    pub fn text(&self) -> &str {
+        &self.answer.outcome.output.text
+    }
+
+    /// The parsed output, where the call asked for one.
+    pub fn json(&self) -> Option<&Value> {
+        self.answer.outcome.output.json.as_deref()
+    }
+
+    /// The parsed output, or the text as a JSON string.
+    pub fn value(&self) -> Value {
+        self.json().cloned().unwrap_or_else(|| Value::String(self.text().to_owned()))
+    }
+}
+
+/// How people are told who it is.
+pub(super) fn name(call: &str, label: Option<&str>) -> String {
+    match label.map(str::trim) {
+        None | Some("") => call.to_owned(),
+        Some(label) => format!("{call} ({label})"),
+    }
+}
+
+/// True for a success without content.
+pub(super) fn says_nothing(answer: &Answer) -> bool {
+    match answer.outcome.output.json.as_deref() {
+        Some(value) => is_hollow(value),
+        None => answer.outcome.output.is_empty(),
+    }
+}
+
+/// True for `null`, white space, `[]`, `{}` and lists and objects of only such.
+fn is_hollow(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.iter().all(is_hollow),
+        Value::Object(fields) => fields.values().all(is_hollow),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{answer, failed, inputs, json_answer};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn whoever_did_not_succeed_or_said_nothing_is_counted_apart() {
+        let inputs = inputs([
+            answer("a", "yes"),
+            failed("b", "exit 1"),
+            answer("c", " \n"),
+            json_answer("d", json!({"findings": [], "note": ""})),
+            json_answer("e", json!({"found": 0})),
+        ]);
+        let panel = Panel::new(&inputs).unwrap();
+        let voices: Vec<&str> = panel.voices.iter().map(|voice| voice.call.as_str()).collect();
+        assert_eq!(voices, ["a", "e"]);
+        let census = serde_json::to_value(&panel.census).unwrap();
+        assert_eq!(
+            census,
+            json!({
+                "asked": 5,
+                "answered": 2,
+                "missing": [{"call": "b", "status": "failed", "cause": {"code": "exit_status", "message": "exit 1"}}],
+                "empty": [{"call": "c"}, {"call": "d"}],
+            })
+        );
+    }
+
+    #[test]
+    fn an_expression_that_gave_too_few_values_is_an_error() {
+        let mut inputs = inputs([answer("a", "x"), answer("b", "y")]);
+        inputs.normalized = Some(vec!["x".to_owned()]);
+        let message = Panel::new(&inputs).unwrap_err().to_string();
+        assert_eq!(message, "the `normalize` expression gave 1 values for 2 answers");
+    }
+}
