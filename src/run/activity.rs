@@ -2,7 +2,7 @@
 //!
 //! Invariant: at most ten reports a second and instance, however much it prints.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +12,8 @@ use crate::id::InstanceId;
 use crate::journal::Journal;
 use crate::unit::Tokens;
 
-const EVERY: Duration = Duration::from_millis(100);
+/// In milliseconds.
+const EVERY: u64 = 100;
 /// More of a line than any display shows.
 const LONGEST: usize = 200;
 
@@ -21,21 +22,26 @@ const LONGEST: usize = 200;
 pub(crate) struct Activity {
     journal: Journal,
     instance: InstanceId,
-    last: Cell<Option<Instant>>,
+    began: Instant,
+    /// When the next report is due, in milliseconds since `began`.
+    next: AtomicU64,
 }
 
 impl Activity {
     pub(crate) fn new(journal: Journal, instance: InstanceId) -> Activity {
-        Activity { journal, instance, last: Cell::new(None) }
+        Activity { journal, instance, began: Instant::now(), next: AtomicU64::new(0) }
+    }
+
+    /// The time, if a report is due.
+    fn due(&self) -> Option<u64> {
+        let now = u64::try_from(Duration::as_millis(&self.began.elapsed())).unwrap_or(u64::MAX);
+        (now >= self.next.load(Ordering::Relaxed)).then_some(now)
     }
 
     /// Reports a line and the tokens received so far, unless one was reported just now.
     pub(crate) fn report(&self, line: &str, tokens: Tokens) {
-        let now = Instant::now();
-        if self.last.get().is_some_and(|last| now.duration_since(last) < EVERY) {
-            return;
-        }
-        self.last.set(Some(now));
+        let Some(now) = self.due() else { return };
+        self.next.store(now + EVERY, Ordering::Relaxed);
         let line = line.trim();
         let activity = match line.char_indices().nth(LONGEST) {
             Some((cut, _)) => line[..cut].to_owned(),
@@ -47,7 +53,7 @@ impl Activity {
     /// Reports the last line of a piece of output.
     pub(crate) fn output(&self, bytes: &[u8]) {
         // Cheap first: most pieces come too soon after the last.
-        if self.last.get().is_some_and(|last| last.elapsed() < EVERY) {
+        if self.due().is_none() {
             return;
         }
         let tail = &bytes[bytes.len().saturating_sub(4 * LONGEST)..];

@@ -156,6 +156,15 @@ fn agent_name(kind: &AgentKind) -> String {
     }
 }
 
+fn from_agent(_failure: agent::Failure, _who: String) -> Fault {
+    todo!()
+}
+
+fn timed_out(timeout: Duration) -> Fault {
+    let message = format!("it took longer than its `timeout` of {}", human_duration(timeout));
+    Fault::new(Status::TimedOut, Kind::Timeout, Cause::new("timeout", message))
+}
+
 /// A command about to be tried.
 #[derive(Debug)]
 pub(crate) struct Command<'a> {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::attempt::{self, Bounds, Fault, Feedback, Kind, Raw};
-use super::level::{Level, Local};
+use super::level::{data, Level, Local};
 use super::results::InstanceResult;
 use super::stop::{Phase, Stop};
 use super::work::{Job, Work, takes_place, template_cause};
@@ -175,7 +175,7 @@ impl Instance<'_> {
             let outcome = self.answers(&job, began, place, spent, talk).await?;
             let mut done = local;
             done.more.push(("output", Value::from(Arc::clone(&outcome.output.text))));
-            done.more.push(("json", outcome.output.json.as_ref().map_or_else(|| Value::from(()), |j| Value::from_serialize(j.as_ref()))));
+            done.more.push(("json", outcome.output.json.as_ref().map_or_else(|| Value::from(()), |j| data(j.as_ref()))));
             done.more.push(("status", Value::from(outcome.status.as_str())));
             let scope = self.level.scope(Some(self.call), &done);
             let holds = scope.and_then(|scope| repeat.until.holds(&scope));
@@ -376,7 +376,7 @@ impl From<RunError> for Ended {
 fn as_value(output: Option<&Output>) -> Value {
     match output {
         None => Value::from(()),
-        Some(output) => Value::from_serialize(serde_json::json!({
+        Some(output) => data(serde_json::json!({
             "output": output.text,
             "json": output.json,
         })),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use minijinja::Value;
+use minijinja::value::Serde;
 
 use super::World;
 use super::bus::{self, Bus};
@@ -16,6 +17,11 @@ use crate::graph::CallGraph;
 use crate::id::{CallId, InstanceId};
 use crate::plan::template::{Destination, RenderError, Scope, Template};
 use crate::plan::{Call, Plan};
+
+/// Any data as templates see it.
+pub(crate) fn data(value: impl serde::Serialize) -> Value {
+    Value::from(Serde(value))
+}
 
 /// What the calls of one plan share.
 #[derive(Debug)]
@@ -65,9 +71,9 @@ impl Level {
         });
         let mut level = Level {
             dir: Arc::new(plan.dir.clone()),
-            vars: Value::from_serialize(vars),
+            vars: data(vars),
             goal: None,
-            run: Value::from_serialize(run),
+            run: data(run),
             bus: Bus::default(),
             over: Stop::default(),
             plan,
@@ -109,9 +115,9 @@ impl Level {
         names.push(("vars".into(), self.vars.clone()));
         names.push(("goal".into(), self.goal.clone().map_or_else(|| Value::from(()), Value::from)));
         names.push(("run".into(), self.run.clone()));
-        names.push(("notifications".into(), Value::from_serialize(bus::as_value(&self.bus.posted()))));
+        names.push(("notifications".into(), data(bus::as_value(&self.bus.posted()))));
         if let Some(item) = &local.item {
-            let item = Value::from_serialize(item);
+            let item = data(item);
             names.push((call.map_or("item", |call| call.item_name.as_str()).into(), item.clone()));
             names.push(("matrix".into(), item));
         }
@@ -140,7 +146,7 @@ impl Level {
                 env.insert(name.clone(), value.render(&without, Destination::Raw)?.text.into());
             }
         }
-        names.push(("env".into(), Value::from_serialize(env)));
+        names.push(("env".into(), data(env)));
         Ok(scope(names))
     }
 

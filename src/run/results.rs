@@ -13,6 +13,7 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 use serde_json::json;
 use tokio::sync::SetOnce;
 
+use super::level::data;
 use crate::id::{CallId, InstanceId};
 use crate::journal::{Durable, Journal};
 use crate::outcome::{Cause, Outcome, Status};
@@ -44,7 +45,7 @@ impl InstanceResult {
     /// The parsed output as templates see it, converted once.
     fn json(&self) -> Value {
         let make = || match &self.outcome.output.json {
-            Some(json) if self.outcome.is_ok() => Value::from_serialize(json.as_ref()),
+            Some(json) if self.outcome.is_ok() => data(json.as_ref()),
             Some(_) | None => Value::from(()),
         };
         self.seen.get_or_init(make).clone()
@@ -244,7 +245,7 @@ impl Object for CallView {
                 for instance in &result.instances {
                     usage.add(&instance.outcome.usage);
                 }
-                Some(Value::from_serialize(usage))
+                Some(data(usage))
             }
             _ => None,
         }
@@ -270,7 +271,7 @@ impl Object for InstanceView {
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let instance = &self.0;
-        let item = || instance.item.as_ref().map_or_else(|| Value::from(()), Value::from_serialize);
+        let item = || instance.item.as_ref().map_or_else(|| Value::from(()), |item| data(item));
         match key.as_str()? {
             "output" => Some(instance.text()),
             "json" => Some(instance.json()),
@@ -278,7 +279,7 @@ impl Object for InstanceView {
             "error" => Some(instance.error()),
             "index" => Some(Value::from(instance.id.index)),
             "item" | "matrix" => Some(item()),
-            "usage" => Some(Value::from_serialize(instance.outcome.usage)),
+            "usage" => Some(data(instance.outcome.usage)),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@
 
 use minijinja::Value;
 
-use super::level::{Level, Local};
+use super::level::{data, Level, Local};
 use super::parent::Whole;
 use super::stop::Why;
 use crate::outcome::{Cause, Status};
@@ -212,7 +212,7 @@ fn sentence(level: &Level, position: usize) -> String {
 fn fail_on(level: &Level, whole: &Whole) -> Option<(Verdict, String)> {
     let expression = level.plan.fail_on.as_ref()?;
     let reconciled = whole.reconciled.as_ref().ok()?;
-    let seen = Value::from_serialize(serde_json::json!({
+    let seen = data(serde_json::json!({
         "output": reconciled.text,
         "json": reconciled.json,
         "conflicts": reconciled.conflicts,
