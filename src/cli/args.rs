@@ -55,7 +55,15 @@ pub enum Command {
     Completions(Completions),
     /// Ends a run's processes when fanout itself is killed; started by `run`.
     #[command(name = "__reaper", hide = true)]
-    Reaper,
+    Reaper(Reaper),
+}
+
+/// `fanout __reaper`, as `run` starts it.
+#[derive(Debug, Args)]
+pub struct Reaper {
+    /// What the reaper itself reads.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<std::ffi::OsString>,
 }
 
 /// Which plan, and what it is given.

@@ -1,4 +1,122 @@
 //! The command line: one file per subcommand.
+//!
+//! Invariant: this room alone knows arguments, the environment, standard streams and
+//! exit statuses. It decides nothing about a run; it builds what a run needs and shows
+//! what came of it.
 
+pub mod args;
+pub mod ask;
+pub mod diagnostics;
+pub mod exit;
 pub mod explain;
 pub mod graph;
+pub mod init;
+pub mod load;
+pub mod past;
+pub mod run;
+pub mod signals;
+pub mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command, Drawing};
+use load::Loading;
+use terminal::Terminal;
+
+/// Runs the program with the process's own arguments, to its exit status.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(help_or_error) => {
+            // Prints to the stream that fits; a closed one is nobody's loss.
+            let _ = help_or_error.print();
+            return ExitCode::from(if help_or_error.use_stderr() { exit::USAGE } else { 0 });
+        }
+    };
+    let terminal = Terminal::new(cli.color);
+    match dispatch(cli.command, &terminal) {
+        Ok(code) => ExitCode::from(code),
+        Err(Complaint { code, message }) => {
+            if !message.is_empty() {
+                terminal.error(message);
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Why a subcommand came to nothing: what to print (if it is not printed yet) and the exit status.
+#[derive(Debug)]
+pub struct Complaint {
+    /// The exit status.
+    pub code: u8,
+    /// For people; empty when everything was said already.
+    pub message: String,
+}
+
+impl Complaint {
+    /// The command line or the plan is wrong.
+    pub fn usage(message: impl std::fmt::Display) -> Complaint {
+        Complaint { code: exit::USAGE, message: message.to_string() }
+    }
+
+    /// Standard output could not be written, for another reason than a closed pipe.
+    pub fn output(error: &std::io::Error) -> Complaint {
+        Complaint { code: exit::STORAGE, message: format!("cannot write to standard output: {error}") }
+    }
+}
+
+fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
+    let out = |text: &str| terminal.out(text).map_err(|error| Complaint::output(&error));
+    match command {
+        Command::Run(options) => run::run(options, terminal),
+        Command::Resume(options) => run::resume(options, terminal),
+        Command::Validate(options) => {
+            let loading = if options.json { Loading::Json } else { Loading::Text };
+            let loaded = load::load(&options.plan, terminal, loading, options.strict)?;
+            if !options.json {
+                out(&load::summary(&loaded))?;
+            }
+            Ok(0)
+        }
+        Command::Graph(options) => {
+            let load::Ready { plan, graph, .. } = load::load(&options.plan, terminal, Loading::Quiet, false)?;
+            out(&match options.format {
+                Drawing::Text => graph::text(&plan, &graph),
+                Drawing::Mermaid => graph::mermaid(&plan, &graph),
+                Drawing::Dot => graph::dot(&plan, &graph),
+            })?;
+            Ok(0)
+        }
+        Command::Explain(options) => {
+            let load::Ready { plan, graph, .. } = load::load(&options.plan, terminal, Loading::Quiet, false)?;
+            out(&if options.json {
+                format!("{:#}\n", explain::explain_json(&plan, &graph))
+            } else {
+                explain::explain(&plan, &graph)
+            })?;
+            Ok(0)
+        }
+        Command::Schema => {
+            out(&format!("{:#}\n", crate::plan::schema()))?;
+            Ok(0)
+        }
+        Command::Init(options) => {
+            out(&init::write(&options.file, options.force).map_err(Complaint::usage)?)?;
+            Ok(0)
+        }
+        Command::Show(options) => past::show(&options, terminal),
+        Command::List(options) => past::list(&options, terminal),
+        Command::Completions(options) => {
+            let mut script = Vec::new();
+            clap_complete::generate(options.shell, &mut Cli::command(), "fanout", &mut script);
+            out(&String::from_utf8_lossy(&script))?;
+            Ok(0)
+        }
+        Command::Reaper(options) => crate::process::reaper::main(options.arguments.into_iter())
+            .map(|()| 0)
+            .map_err(Complaint::usage),
+    }
+}

@@ -74,7 +74,11 @@ impl Fault {
     pub(crate) fn explained(&self) -> String {
         let said = self.partial.stderr.trim();
         let from = said.char_indices().rev().nth(800).map_or(0, |(at, _)| at);
-        if said.is_empty() { self.cause.message.clone() } else { format!("{}: {}", self.cause.message, &said[from..]) }
+        if said.is_empty() {
+            self.cause.message.clone()
+        } else {
+            format!("{}: {}", self.cause.message, &said[from..])
+        }
     }
 }
 
@@ -139,12 +143,9 @@ pub(crate) async fn prompt(
         answer = worker.answer(ask, &news) => answer,
     };
     match answer {
-        Ok(answer) => Ok(Raw {
-            text: answer.text,
-            usage: answer.usage,
-            agent: Some(answer.agent),
-            ..Raw::default()
-        }),
+        Ok(answer) => {
+            Ok(Raw { text: answer.text, usage: answer.usage, agent: Some(answer.agent), ..Raw::default() })
+        }
         Err(failure) => Err(from_agent(failure, agent_name(&agent.kind))),
     }
 }
@@ -179,7 +180,13 @@ pub(crate) struct Command<'a> {
 impl<'a> Command<'a> {
     /// A command under the bounds of its call.
     pub(crate) fn of(call: &Call, program: &'a Program, place: &'a Place, bounds: Bounds) -> Command<'a> {
-        Command { program, place, bounds, idle_timeout: call.idle_timeout, max_bytes: call.output.max_bytes.0 }
+        Command {
+            program,
+            place,
+            bounds,
+            idle_timeout: call.idle_timeout,
+            max_bytes: call.output.max_bytes.0,
+        }
     }
 
     /// Runs it once. `stop` ends it, with its grace period.
@@ -238,9 +245,11 @@ impl<'a> Command<'a> {
         let fault = match ended.ended_by {
             process::EndedBy::Itself => match ended.exit {
                 process::Exit::Code(0) => return Ok(raw),
-                process::Exit::Code(code) => {
-                    Fault::new(Status::Failed, Kind::Error, Cause::new("exit_status", format!("exit status {code}")))
-                }
+                process::Exit::Code(code) => Fault::new(
+                    Status::Failed,
+                    Kind::Error,
+                    Cause::new("exit_status", format!("exit status {code}")),
+                ),
                 process::Exit::Signal(_, name) => {
                     Fault::new(Status::Failed, Kind::Error, Cause::new("signal", format!("killed by {name}")))
                 }

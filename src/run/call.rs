@@ -85,7 +85,8 @@ async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome
     if let Some(when) = &call.when
         && !asks_per_instance(call)
     {
-        let scope = level.scope(Some(call), &Local::default()).map_err(|error| failed(template_cause(&error)))?;
+        let scope =
+            level.scope(Some(call), &Local::default()).map_err(|error| failed(template_cause(&error)))?;
         match when.holds(&scope) {
             Ok(true) => {}
             Ok(false) => return Err(skipped(when_false(call))),
@@ -98,7 +99,8 @@ async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome
         Some(Expand::Matrix(rows)) => Ok(Some(rows.iter().cloned().map(Value::Object).collect())),
         Some(Expand::Samples(count)) => Ok(Some(vec![Value::Null; *count as usize])),
         Some(Expand::Dynamic(list)) => {
-            let scope = level.scope(Some(call), &Local::default()).map_err(|error| failed(template_cause(&error)))?;
+            let scope =
+                level.scope(Some(call), &Local::default()).map_err(|error| failed(template_cause(&error)))?;
             match list.evaluate(&scope) {
                 Ok(Value::Array(items)) if items.len() <= MOST_INSTANCES => Ok(Some(items)),
                 Ok(Value::Array(items)) => Err(failed(Cause::new(
@@ -147,7 +149,11 @@ async fn unstarted(level: &Level, call: &Call, outcome: Outcome) -> Result<CallR
     let outcome = level.world.finish(id.clone(), None, outcome).await?;
     let result = CallResult::single(InstanceResult::new(id, None, None, outcome));
     // A list that never came to be has no elements.
-    Ok(if call.expand.is_some() { CallResult { expanded: true, instances: Vec::new(), ..result } } else { result })
+    Ok(if call.expand.is_some() {
+        CallResult { expanded: true, instances: Vec::new(), ..result }
+    } else {
+        result
+    })
 }
 
 /// Runs all instances at once and joins them.
@@ -177,11 +183,7 @@ async fn expanded(
         .enumerate()
         .map(|(index, (item, label))| {
             let index = index as u32;
-            let local = Local {
-                item: (!sampled).then_some(item),
-                index: Some(index),
-                more: Vec::new(),
-            };
+            let local = Local { item: (!sampled).then_some(item), index: Some(index), more: Vec::new() };
             let id = InstanceId::nth(event_id.clone(), index);
             let (narrower, enough) = (narrower.as_ref(), &enough);
             Instance { level, position, call, id, label: Some(label), local, narrower, enough }.run()

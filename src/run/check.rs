@@ -11,18 +11,24 @@ use crate::plan::{self, Call};
 /// How much of what the check printed goes into the cause, in characters from its end.
 const TAIL: usize = 1500;
 
+/// What is checked, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) level: &'a Level,
+    pub(crate) call: &'a Call,
+    pub(crate) id: &'a InstanceId,
+    pub(crate) job: &'a Job,
+    pub(crate) output: &'a Output,
+}
+
 /// Runs the check in the call's workspace, with the answer on its standard input.
 ///
 /// # Errors
 /// A [`Fault`] with code `check` when it exits with anything but 0; its message holds the end of
 /// what it printed, which is what the next attempt is told.
 pub(crate) async fn run(
-    level: &Level,
-    call: &Call,
-    id: &InstanceId,
     command: &plan::Command,
-    job: &Job,
-    output: &Output,
+    Subject { level, call, id, job, output }: Subject<'_>,
     bounds: Bounds,
     stop: impl Future<Output = Cause>,
 ) -> Result<(), Fault> {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::attempt::{self, Bounds, Fault, Feedback, Kind, Raw};
-use super::level::{data, Level, Local};
+use super::level::{Level, Local, data};
 use super::results::InstanceResult;
 use super::stop::{Phase, Stop};
 use super::work::{Job, Work, takes_place, template_cause};
@@ -162,7 +162,9 @@ impl Instance<'_> {
         place: &mut Option<Place>,
         spent: &mut Spent,
     ) -> Result<Outcome, Ended> {
-        let Some(repeat) = &self.call.repeat else { return self.answers(first, began, place, spent, None).await };
+        let Some(repeat) = &self.call.repeat else {
+            return self.answers(first, began, place, spent, None).await;
+        };
         let mut previous: Option<Output> = None;
         let mut earlier: Vec<Feedback> = Vec::new();
         for round in 1..=repeat.max {
@@ -175,14 +177,19 @@ impl Instance<'_> {
             let outcome = self.answers(&job, began, place, spent, talk).await?;
             let mut done = local;
             done.more.push(("output", Value::from(Arc::clone(&outcome.output.text))));
-            done.more.push(("json", outcome.output.json.as_ref().map_or_else(|| Value::from(()), |j| data(j.as_ref()))));
+            done.more.push((
+                "json",
+                outcome.output.json.as_ref().map_or_else(|| Value::from(()), |j| data(j.as_ref())),
+            ));
             done.more.push(("status", Value::from(outcome.status.as_str())));
             let scope = self.level.scope(Some(self.call), &done);
             let holds = scope.and_then(|scope| repeat.until.holds(&scope));
             match holds {
                 Ok(true) => return Ok(outcome),
                 Ok(false) => {}
-                Err(error) => return Err(Fault::new(Status::Failed, Kind::Final, template_cause(&error)).into()),
+                Err(error) => {
+                    return Err(Fault::new(Status::Failed, Kind::Final, template_cause(&error)).into());
+                }
             }
             earlier.push(Feedback {
                 answer: outcome.output.text.to_string(),
@@ -191,7 +198,8 @@ impl Instance<'_> {
             previous = Some(outcome.output);
         }
         let message = format!("`until` did not hold after {} rounds, its `max`", repeat.max);
-        let partial = Raw { text: previous.map(|o| o.text.to_string()).unwrap_or_default(), ..Raw::default() };
+        let partial =
+            Raw { text: previous.map(|o| o.text.to_string()).unwrap_or_default(), ..Raw::default() };
         let fault = Fault::new(Status::Failed, Kind::Final, Cause::new("repeat_max", message));
         Err(Fault { partial: Box::new(partial), ..fault }.into())
     }
@@ -247,7 +255,9 @@ impl Instance<'_> {
         let output = output.map_err(|cause| with_raw(cause, Status::InvalidOutput, Kind::Error))?;
         if let Some(command) = &self.call.check {
             let bounds = self.bounds(began);
-            check::run(self.level, self.call, &self.id, command, job, &output, bounds, self.ending())
+            let subject =
+                check::Subject { level: self.level, call: self.call, id: &self.id, job, output: &output };
+            check::run(command, subject, bounds, self.ending())
                 .await
                 .map_err(|fault| Fault { partial: Box::new(raw.clone()), ..fault })?;
         }
@@ -344,9 +354,7 @@ impl Instance<'_> {
                 Ok(steps::ask(world, &self.id, question, default.as_deref(), bounds, self.ending()).await?)
             }
             Work::Stop { success, reason } => Ok(steps::stop(world, *success, reason)),
-            Work::Plan { plan, vars } => {
-                parent::sub_plan(world, plan, vars, &self.id).await
-            }
+            Work::Plan { plan, vars } => parent::sub_plan(world, plan, vars, &self.id).await,
             Work::Reconcile => parent::middle_step(self.level, self.position, &self.id).await,
         }
     }
@@ -390,7 +398,13 @@ fn of_raw(raw: Raw, output: Output) -> Outcome {
 fn of_fault(fault: Fault) -> Outcome {
     let raw = *fault.partial;
     let output = Output { text: raw.text.into(), json: None, omitted_bytes: raw.omitted };
-    Outcome { output, stderr: raw.stderr, exit: raw.exit, agent: raw.agent, ..Outcome::ended(fault.status, fault.cause) }
+    Outcome {
+        output,
+        stderr: raw.stderr,
+        exit: raw.exit,
+        agent: raw.agent,
+        ..Outcome::ended(fault.status, fault.cause)
+    }
 }
 
 fn of_outcome(outcome: Outcome) -> Fault {

@@ -163,5 +163,10 @@ pub async fn run(plan: Arc<Plan>, world: Arc<World>) -> Result<Finished, RunErro
         census: census.clone(),
     };
     world.journal.commit(Event::RunFinished(finished)).await?;
-    Ok(Finished { verdict: judged.verdict, reasons: judged.reasons, reconciled: whole.reconciled.ok(), census })
+    Ok(Finished {
+        verdict: judged.verdict,
+        reasons: judged.reasons,
+        reconciled: whole.reconciled.ok(),
+        census,
+    })
 }

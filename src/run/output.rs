@@ -88,7 +88,10 @@ fn json(text: &str) -> Result<Value, Cause> {
             return Ok(value);
         }
     }
-    Err(Cause::new("not_json", format!("the answer is not JSON ({error}); answer with one JSON value and nothing else")))
+    Err(Cause::new(
+        "not_json",
+        format!("the answer is not JSON ({error}); answer with one JSON value and nothing else"),
+    ))
 }
 
 /// The inside of the first fence. It ends at the last closing fence, because JSON may itself hold fences.
@@ -107,8 +110,9 @@ fn bracketed(text: &str) -> Option<&str> {
 
 fn validate(schema: &Value, value: &Value) -> Result<(), Cause> {
     // The plan was checked, so the schema compiles; if it does not, that is what went wrong.
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|error| Cause::new("schema", format!("the plan's `output.schema` is no JSON Schema: {error}")))?;
+    let validator = jsonschema::validator_for(schema).map_err(|error| {
+        Cause::new("schema", format!("the plan's `output.schema` is no JSON Schema: {error}"))
+    })?;
     let mut complaints: Vec<String> = validator
         .iter_errors(value)
         .take(COMPLAINTS + 1)

@@ -41,7 +41,10 @@ pub(crate) async fn run_level(level: &Level) -> Result<Whole, RunError> {
     let of = |background: bool| {
         let calls = level.plan.calls.iter().enumerate();
         try_join_all(
-            calls.filter(|(_, call)| call.background == background).map(|(at, _)| call::run(level, at)).collect::<Vec<_>>(),
+            calls
+                .filter(|(_, call)| call.background == background)
+                .map(|(at, _)| call::run(level, at))
+                .collect::<Vec<_>>(),
         )
     };
     let background = of(true).fuse();
@@ -79,11 +82,8 @@ async fn last_step(level: &Level) -> Result<Result<Reconciled, Cause>, RunError>
     let reconcile = &level.plan.reconcile;
     let result = take_step(level, reconcile, &step, None).await;
     if let Ok(reconciled) = &result {
-        let event = Event::Reconciled {
-            step,
-            result: reconciled.json.clone(),
-            text: reconciled.text.clone(),
-        };
+        let event =
+            Event::Reconciled { step, result: reconciled.json.clone(), text: reconciled.text.clone() };
         level.world.journal.commit(event).await?;
     }
     Ok(result)
@@ -173,7 +173,9 @@ fn with_news(level: &Level, mut input: Value, notifications: &[Notification]) ->
 fn answers(level: &Level, reconcile: &Reconcile) -> Vec<Answer> {
     let mut answers = Vec::new();
     for position in &reconcile.of {
-        let (Some(call), Some(result)) = (level.plan.calls.get(*position), level.store.get(*position)) else { continue };
+        let (Some(call), Some(result)) = (level.plan.calls.get(*position), level.store.get(*position)) else {
+            continue;
+        };
         let result: &Arc<CallResult> = result;
         if result.instances.is_empty() {
             // An expanded call that never became a list is still somebody who is missing.
@@ -254,7 +256,10 @@ pub(crate) fn sub_plan<'a>(
         let whole = run_level(&level).await?;
         let verdict = verdict::of(&level, &whole);
         if !verdict.success() {
-            let cause = Cause::new("sub_plan", format!("the plan {} failed: {}", plan.name, verdict.reasons.join("; ")));
+            let cause = Cause::new(
+                "sub_plan",
+                format!("the plan {} failed: {}", plan.name, verdict.reasons.join("; ")),
+            );
             return Err(fail(cause));
         }
         match whole.reconciled {

@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
-use serde_json::json;
 use tokio::sync::SetOnce;
 
 use super::level::data;
@@ -58,7 +57,10 @@ impl InstanceResult {
     }
 
     fn error(&self) -> Value {
-        self.outcome.cause.as_ref().map_or_else(|| Value::from(()), |cause| Value::from(cause.message.as_str()))
+        self.outcome
+            .cause
+            .as_ref()
+            .map_or_else(|| Value::from(()), |cause| Value::from(cause.message.as_str()))
     }
 }
 
@@ -99,7 +101,10 @@ impl CallResult {
             let status = first.map_or(Status::Failed, |instance| instance.outcome.status);
             let why = first
                 .and_then(|i| i.outcome.cause.as_ref().map(|cause| format!("; {}: {}", i.id, cause.message)));
-            let message = format!("{ok} of {total} instances succeeded, {wanted} are needed{}", why.unwrap_or_default());
+            let message = format!(
+                "{ok} of {total} instances succeeded, {wanted} are needed{}",
+                why.unwrap_or_default()
+            );
             (status, Some(Cause::new("too_few_instances", message)))
         };
         let instances = instances.into_iter().map(Arc::new).collect();
@@ -231,9 +236,9 @@ impl Object for CallView {
         let only = if result.expanded { None } else { result.instances.first() };
         match (key.as_str()?, only) {
             ("status", _) => Some(Value::from(result.status.as_str())),
-            ("error", _) => {
-                Some(result.cause.as_ref().map_or_else(|| Value::from(()), |c| Value::from(c.message.as_str())))
-            }
+            ("error", _) => Some(
+                result.cause.as_ref().map_or_else(|| Value::from(()), |c| Value::from(c.message.as_str())),
+            ),
             ("output", Some(instance)) => Some(instance.text()),
             ("json", Some(instance)) => Some(instance.json()),
             ("outputs", None) => {
@@ -271,7 +276,7 @@ impl Object for InstanceView {
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let instance = &self.0;
-        let item = || instance.item.as_ref().map_or_else(|| Value::from(()), |item| data(item));
+        let item = || instance.item.as_ref().map_or_else(|| Value::from(()), data);
         match key.as_str()? {
             "output" => Some(instance.text()),
             "json" => Some(instance.json()),
@@ -294,13 +299,16 @@ pub(crate) fn label(item: &serde_json::Value) -> String {
     let text = match item {
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Object(map) => {
-            let pair = |(key, value): (&String, &serde_json::Value)| match value {
-                serde_json::Value::String(text) => format!("{key}={text}"),
-                other => format!("{key}={other}"),
+            let pair = |(key, value): (&String, &serde_json::Value)| match value.as_str() {
+                Some(text) => format!("{key}={text}"),
+                None => format!("{key}={value}"),
             };
             map.iter().map(pair).collect::<Vec<_>>().join(" ")
         }
-        other => json!(other).to_string(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_) => item.to_string(),
     };
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match one_line.char_indices().nth(60) {

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use super::World;
 use super::attempt::{Bounds, Fault, Kind, Raw};
 use super::stop::{Phase, Stop, Why};
 use super::work::{Job, template_cause};
-use super::World;
 use crate::event::Event;
 use crate::id::InstanceId;
 use crate::outcome::{Cause, Outcome, Output, Status};
@@ -16,7 +16,8 @@ use crate::plan::template::{Destination, Template};
 pub(crate) fn not_started(stop: &Stop) -> Outcome {
     let status = match stop.why() {
         Some(Why::Time) => Status::OverBudget,
-        Some(Why::Signal(_) | Why::Stop { .. } | Why::Error { .. } | Why::Enough { .. } | Why::Over) | None => Status::Cancelled,
+        Some(Why::Signal(_) | Why::Stop { .. } | Why::Error { .. } | Why::Enough { .. } | Why::Over)
+        | None => Status::Cancelled,
     };
     Outcome::ended(status, stop_cause(stop))
 }

@@ -3,9 +3,7 @@
 //! Invariant: "everyone died" never reads as "nothing found". A verdict is computed
 //! from outcomes and the plan's own `require` and `fail_on`, from nothing else.
 
-use minijinja::Value;
-
-use super::level::{data, Level, Local};
+use super::level::{Level, Local, data};
 use super::parent::Whole;
 use super::stop::Why;
 use crate::outcome::{Cause, Status};
@@ -65,7 +63,10 @@ pub(crate) fn of(level: &Level, whole: &Whole) -> Judged {
         Some(why @ Why::Stop { success: false, .. }) => found.push((Verdict::Failed, why.message())),
         Some(Why::Stop { success: true, reason }) => {
             // The plan itself says that this is how a success looks, whatever else was still open.
-            return Judged { verdict: Verdict::Success, reasons: vec![format!("the plan stopped the run: {reason}")] };
+            return Judged {
+                verdict: Verdict::Success,
+                reasons: vec![format!("the plan stopped the run: {reason}")],
+            };
         }
         Some(Why::Error { .. } | Why::Enough { .. } | Why::Over) | None => {}
     }
@@ -118,7 +119,8 @@ fn required(level: &Level) -> Vec<(Verdict, String)> {
                 return Vec::new();
             }
             let all = asked.len();
-            let mut found = vec![(Verdict::Failed, format!("{ok} of {all} calls succeeded; `require` wants {wanted}"))];
+            let mut found =
+                vec![(Verdict::Failed, format!("{ok} of {all} calls succeeded; `require` wants {wanted}"))];
             found.extend(
                 asked
                     .into_iter()
@@ -127,7 +129,9 @@ fn required(level: &Level) -> Vec<(Verdict, String)> {
             );
             found
         }
-        Require::PerCall(wants) => wants.iter().filter_map(|(position, want)| per_call(level, *position, *want)).collect(),
+        Require::PerCall(wants) => {
+            wants.iter().filter_map(|(position, want)| per_call(level, *position, *want)).collect()
+        }
     }
 }
 

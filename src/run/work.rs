@@ -162,9 +162,8 @@ pub(crate) fn program(command: &Command, scope: &Scope) -> Result<Program, Rende
             Ok(Program { argv, shown: text.source.trim_end().to_owned(), variables, stdin: None })
         }
         Command::Argv(words) => {
-            let render = |word: &crate::plan::template::Template| {
-                Ok(word.render(scope, Destination::Raw)?.text)
-            };
+            let render =
+                |word: &crate::plan::template::Template| Ok(word.render(scope, Destination::Raw)?.text);
             let argv: Vec<String> = words.iter().map(render).collect::<Result<_, RenderError>>()?;
             Ok(Program { shown: argv.join(" "), argv, variables: Vec::new(), stdin: None })
         }
@@ -226,7 +225,10 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
         .filter_map(|need| level.store.get(need.call))
         .map(|result| {
             let outputs = result.instances.iter().map(|instance| {
-                ContentKey::of([instance.outcome.output.text.as_bytes(), instance.outcome.status.as_str().as_bytes()])
+                ContentKey::of([
+                    instance.outcome.output.text.as_bytes(),
+                    instance.outcome.status.as_str().as_bytes(),
+                ])
             });
             json!(outputs.collect::<Vec<_>>())
         })

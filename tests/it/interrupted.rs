@@ -19,8 +19,10 @@ fn started(folder: &Folder, args: &[&str]) -> Child {
 }
 
 fn signal(child: &Child, name: &str) {
-    let status =
-        std::process::Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    let status = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 

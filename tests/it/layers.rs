@@ -90,7 +90,11 @@ fn a_room_uses_only_lower_layers() {
                 };
                 let pair = (file.room.as_str(), other);
                 if (!allowed || NEVER.contains(&pair)) && !EXCEPTIONS.contains(&pair) {
-                    breaches.push(format!("{}: `{}` may not use `{other}`: {line}", file.path.display(), file.room));
+                    breaches.push(format!(
+                        "{}: `{}` may not use `{other}`: {line}",
+                        file.path.display(),
+                        file.room
+                    ));
                 }
             }
         }

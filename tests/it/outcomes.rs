@@ -42,13 +42,15 @@ fn failed_timed_out_skipped_and_empty_are_four_different_outcomes() {
 
 #[test]
 fn only_skips_by_their_own_when_leave_the_run_a_success() {
-    let folder = Folder::with_plan("calls:\n  off: { run: echo x, when: \"false\" }\n  on: { run: echo y }\n");
+    let folder =
+        Folder::with_plan("calls:\n  off: { run: echo x, when: \"false\" }\n  on: { run: echo y }\n");
     folder.run(&["run", "plan.yaml"]).expect_code(0);
 }
 
 #[test]
 fn what_a_plan_ignores_does_not_fail_the_run_but_what_needs_it_is_skipped() {
-    let plan = "calls:\n  shaky: { run: exit 1, on_error: ignore }\n  after: { run: echo x, needs: [shaky] }\n";
+    let plan =
+        "calls:\n  shaky: { run: exit 1, on_error: ignore }\n  after: { run: echo x, needs: [shaky] }\n";
     let folder = Folder::with_plan(plan);
     let (events, ran) = folder.events(&[]);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -65,9 +67,12 @@ fn everyone_dead_never_reads_as_nothing_found() {
 #[test]
 fn require_counts_and_shares_are_kept() {
     let plan = |require: &str| {
-        format!("require: {require}\ncalls:\n  a: {{ run: echo a }}\n  b: {{ run: echo b }}\n  c: {{ run: exit 1 }}\n")
+        format!(
+            "require: {require}\ncalls:\n  a: {{ run: echo a }}\n  b: {{ run: echo b }}\n  c: {{ run: exit 1 }}\n"
+        )
     };
-    for (require, code) in [("2", 0), ("60%", 0), ("3", 1), ("all", 1), ("{ a: all }", 0), ("{ c: all }", 1)] {
+    for (require, code) in [("2", 0), ("60%", 0), ("3", 1), ("all", 1), ("{ a: all }", 0), ("{ c: all }", 1)]
+    {
         let ran = Folder::with_plan(&plan(require)).run(&["run", "plan.yaml"]);
         assert_eq!(ran.code, code, "require: {require}\n{}{}", ran.out, ran.err);
     }

@@ -31,7 +31,10 @@ fn ten_mistakes_are_ten_findings_each_at_its_place_and_nothing_starts() {
     let lines: std::collections::BTreeSet<u64> = errors.iter().map(|d| d["line"].as_u64().unwrap()).collect();
     assert!(errors.len() >= 10, "{}", json.out);
     for line in [2, 3, 5, 6, 7, 8, 9, 10, 12, 13, 14] {
-        assert!(lines.contains(&line) || lines.contains(&(line + 1)), "line {line} has no finding: {lines:?}");
+        assert!(
+            lines.contains(&line) || lines.contains(&(line + 1)),
+            "line {line} has no finding: {lines:?}"
+        );
     }
 }
 
@@ -89,7 +92,8 @@ fn the_keyless_demo_runs_on_this_repository() {
 fn the_ci_batch_runs_with_other_checks() {
     let folder = Folder::new();
     let plan = repository().join("plans/ci-checks.yaml");
-    let checks = folder.write("checks.yaml", "checks:\n  - { name: good, run: 'true' }\n  - { name: bad, run: 'false' }\n");
+    let checks = folder
+        .write("checks.yaml", "checks:\n  - { name: good, run: 'true' }\n  - { name: bad, run: 'false' }\n");
     let args = ["run", plan.to_str().unwrap(), "--vars-file", checks.to_str().unwrap()];
     let ran = folder.run(&args).expect_code(1);
     assert!(ran.out.contains("1 of 2"), "{}", ran.out);
@@ -109,7 +113,8 @@ fn a_starter_plan_validates_and_runs_and_is_never_overwritten() {
 #[test]
 fn the_schema_takes_the_shipped_plans_and_refuses_a_wrong_one() {
     let folder = Folder::new();
-    let schema: serde_json::Value = serde_json::from_str(&folder.run(&["schema"]).expect_code(0).out).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_str(&folder.run(&["schema"]).expect_code(0).out).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     for plan in shipped() {
         // Merge keys are YAML's own and gone before a schema sees the plan.
@@ -118,7 +123,8 @@ fn the_schema_takes_the_shipped_plans_and_refuses_a_wrong_one() {
             continue;
         }
         let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
-        let faults: Vec<String> = validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        let faults: Vec<String> =
+            validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(faults.is_empty(), "{}: {faults:#?}", plan.display());
     }
     let wrong = serde_json::json!({"calls": {"a": {"promt": "x"}}});
@@ -140,5 +146,9 @@ fn a_missing_plan_and_a_missing_model_say_what_to_do() {
     let missing = folder.run(&["run", "plna.yaml"]).expect_code(2);
     assert!(missing.err.contains("plna.yaml"), "{}", missing.err);
     let no_model = folder.run(&["run", "plan.yaml"]).expect_code(2);
-    assert!(no_model.err.contains("ANTHROPIC_API_KEY") && no_model.err.contains("FANOUT_MODEL"), "{}", no_model.err);
+    assert!(
+        no_model.err.contains("ANTHROPIC_API_KEY") && no_model.err.contains("FANOUT_MODEL"),
+        "{}",
+        no_model.err
+    );
 }

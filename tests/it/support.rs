@@ -44,10 +44,17 @@ impl Folder {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fanout"));
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars() {
-            let ours = name.starts_with("FANOUT_") || name.ends_with("_API_KEY") || name.ends_with("_BASE_URL");
+            let ours =
+                name.starts_with("FANOUT_") || name.ends_with("_API_KEY") || name.ends_with("_BASE_URL");
             let display = matches!(
                 name.as_str(),
-                "NO_COLOR" | "CLICOLOR_FORCE" | "CLICOLOR" | "COLUMNS" | "GITHUB_ACTIONS" | "CI" | "OLLAMA_HOST"
+                "NO_COLOR"
+                    | "CLICOLOR_FORCE"
+                    | "CLICOLOR"
+                    | "COLUMNS"
+                    | "GITHUB_ACTIONS"
+                    | "CI"
+                    | "OLLAMA_HOST"
             );
             if ours || display || name.to_lowercase().ends_with("_proxy") {
                 command.env_remove(name);

@@ -47,7 +47,12 @@ fn no_colour_and_no_cursor_movement_where_none_is_wanted() {
     let folder = Folder::with_plan(PLAN);
     for env in [&[("NO_COLOR", "1")][..], &[("TERM", "dumb")], &[]] {
         let ran = folder.run_with(env, &["run", "plan.yaml"]).expect_code(1);
-        assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{env:?}\n{}\n{}", ran.out, ran.err);
+        assert!(
+            !ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'),
+            "{env:?}\n{}\n{}",
+            ran.out,
+            ran.err
+        );
         assert!(ran.out.contains("red"), "the text of a coloured output stays");
     }
     let forced = folder.run_with(&[("CLICOLOR_FORCE", "1")], &["run", "plan.yaml"]);

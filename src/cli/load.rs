@@ -1,0 +1,145 @@
+//! Reads a plan for a subcommand and shows everything that is wrong with it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Complaint;
+use super::args::PlanArgs;
+use super::diagnostics;
+use super::terminal::Terminal;
+use crate::graph::CallGraph;
+use crate::graph::lint::{LintContext, lint};
+use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
+use crate::plan::{Given, Plan};
+
+/// How findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loading {
+    /// All of them, drawn, on standard error.
+    Text,
+    /// All of them as one JSON array on standard output.
+    Json,
+    /// Errors only.
+    Quiet,
+}
+
+/// A plan that may be run.
+#[derive(Debug)]
+pub struct Ready {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Its graph.
+    pub graph: CallGraph,
+    /// How many warnings there were.
+    pub warnings: usize,
+}
+
+/// Loads and checks a plan; prints what is wrong with it.
+///
+/// # Errors
+/// [`Complaint`] with exit status 2 when it has errors, or warnings under `strict`.
+pub fn load(args: &PlanArgs, terminal: &Terminal, how: Loading, strict: bool) -> Result<Ready, Complaint> {
+    let given = given(args)?;
+    load_given(args, &given, terminal, how, strict)
+}
+
+/// As [`load`], with values that are known already.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_given(
+    args: &PlanArgs,
+    given: &Given,
+    terminal: &Terminal,
+    how: Loading,
+    strict: bool,
+) -> Result<Ready, Complaint> {
+    let loaded = crate::plan::load(&args.plan, given);
+    let mut found = loaded.diagnostics;
+    let ready = loaded.plan.map(|plan| {
+        let graph = CallGraph::of(&plan);
+        let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+        found.extend(lint(&plan, &graph, &LintContext { ci }));
+        (Arc::new(plan), graph)
+    });
+    let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
+    let warnings = found.len() - errors;
+    show(&found, &loaded.sources, terminal, how)?;
+    match ready {
+        Some((plan, graph)) if errors == 0 && (warnings == 0 || !strict) => Ok(Ready { plan, graph, warnings }),
+        _ if how == Loading::Json => Err(Complaint::usage("")),
+        _ => Err(Complaint::usage(verdict(&args.plan, errors, warnings))),
+    }
+}
+
+fn verdict(file: &std::path::Path, errors: usize, warnings: usize) -> String {
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let found = match (errors, warnings) {
+        (0, warnings) => format!("{}, and `--strict` makes them count", count(warnings, "warning")),
+        (errors, 0) => count(errors, "error"),
+        (errors, warnings) => format!("{} and {}", count(errors, "error"), count(warnings, "warning")),
+    };
+    format!("{} has {found}; nothing was started", file.display())
+}
+
+fn show(
+    found: &[Diagnostic],
+    sources: &Sources,
+    terminal: &Terminal,
+    how: Loading,
+) -> Result<(), Complaint> {
+    match how {
+        Loading::Json => {
+            let array = diagnostics::json(found, sources);
+            terminal.out(&format!("{array:#}\n")).map_err(|error| Complaint::output(&error))
+        }
+        Loading::Text => {
+            terminal.err(&diagnostics::render(found, sources, terminal.err_style().color));
+            Ok(())
+        }
+        Loading::Quiet => {
+            let errors: Vec<Diagnostic> =
+                found.iter().filter(|d| d.severity == Severity::Error).cloned().collect();
+            terminal.err(&diagnostics::render(&errors, sources, terminal.err_style().color));
+            Ok(())
+        }
+    }
+}
+
+/// What the command line and the environment give a plan.
+///
+/// # Errors
+/// [`Complaint`] for a `--var` without `=` or a vars file that cannot be read.
+pub fn given(args: &PlanArgs) -> Result<Given, Complaint> {
+    let mut given = Given::new(environment());
+    for file in &args.vars_file {
+        given.read_vars_file(file).map_err(Complaint::usage)?;
+    }
+    for pair in &args.vars {
+        let Some((name, value)) = pair.split_once('=') else {
+            return Err(Complaint::usage(format!("--var {pair}: write --var {pair}=VALUE")));
+        };
+        given.set_var(name, value);
+    }
+    Ok(given)
+}
+
+/// The process's environment, as far as it is text.
+pub fn environment() -> HashMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// What `fanout validate` says of a plan that is right.
+pub fn summary(ready: &Ready) -> String {
+    let calls = ready.plan.calls.len();
+    let turns = ready.graph.turn_count();
+    let plural = |n: usize| if n == 1 { "" } else { "s" };
+    format!(
+        "{}: {calls} call{} in {turns} turn{}, no errors\n",
+        ready.plan.file.display(),
+        plural(calls),
+        plural(turns)
+    )
+}

@@ -1,0 +1,311 @@
+//! `fanout run` and `fanout resume`: build the world, run, show, exit.
+
+use std::collections::{HashMap, HashSet};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::args::{How, Output, PlanArgs, Resume, Run};
+use super::ask::Person;
+use super::load::{self, Loading, Ready};
+use super::terminal::Terminal;
+use super::{Complaint, exit, past, signals};
+use crate::agent::Agents;
+use crate::event::{FORMAT, PlannedCall, Record, RunStarted};
+use crate::graph::CallGraph;
+use crate::id::{CallId, RunId};
+use crate::journal::{self, Journal, JournalError, Past};
+use crate::limits::places::Places;
+use crate::plan::{Action, Plan};
+use crate::process::{self, Reaper};
+use crate::report::fold::RunView;
+use crate::report::live::{self, Handle, Target};
+use crate::report::{markdown, result_json};
+use crate::run::stop::Stop;
+use crate::run::{Finished, RunError, World};
+
+/// `fanout run`.
+///
+/// # Errors
+/// [`Complaint`] when nothing was started, or the journal failed.
+pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
+    let mut ready = load::load(&options.plan, terminal, Loading::Text, options.strict)?;
+    if let Some(places) = options.concurrency {
+        Arc::make_mut(&mut ready.plan).limits.concurrency = places.max(1);
+    }
+    let only = selection(&ready.plan, &ready.graph, &options.only)?;
+    let answers = answers(&ready.plan, &options.how, terminal)?;
+    let plan = Arc::clone(&ready.plan);
+    let named = options.plan.plan.clone();
+    let start = |listeners| {
+        let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
+        Journal::create(&root(), head, listeners).map(|journal| (journal, None))
+    };
+    go(&ready, start, only, answers, &options.how, terminal)
+}
+
+/// `fanout resume`.
+///
+/// # Errors
+/// As [`run`]; also when there is no such run.
+pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
+    let dir = past::find(options.run.as_deref())?;
+    let earlier = journal::read(&dir).map_err(|error| journal_complaint(&error))?;
+    let head = earlier.head().clone();
+    if earlier.is_complete_success() {
+        return Err(Complaint::usage(format!("{} ended as a success; there is nothing to resume", head.run)));
+    }
+    let args = PlanArgs { plan: PathBuf::from(&head.plan_path), vars: Vec::new(), vars_file: Vec::new() };
+    let mut given = load::given(&args)?;
+    given.take_vars(&head.vars);
+    let ready = load::load_given(&args, &given, terminal, Loading::Quiet, false)?;
+    let answers = answers(&ready.plan, &options.how, terminal)?;
+    let start = |listeners| Journal::resume(&dir, listeners).map(|(journal, past)| (journal, Some(past)));
+    go(&ready, start, None, answers, &options.how, terminal)
+}
+
+/// Where runs are kept: under the folder that the person works in.
+pub fn root() -> PathBuf {
+    std::env::var_os("FANOUT_DIR").map_or_else(|| PathBuf::from(".fanout"), PathBuf::from)
+}
+
+type Listeners = Vec<live::Listener>;
+
+fn go(
+    ready: &Ready,
+    start: impl FnOnce(Listeners) -> Result<(Journal, Option<Past>), JournalError>,
+    only: Option<HashSet<CallId>>,
+    answers: HashMap<String, String>,
+    how: &How,
+    terminal: &Terminal,
+) -> Result<u8, Complaint> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Complaint { code: exit::BUG, message: format!("cannot start: {error}") })?;
+    let (listener, display) = display(how, terminal);
+    let display = Arc::new(display);
+    let view = Arc::new(Mutex::new(RunView::default()));
+    let folded = {
+        let view = Arc::clone(&view);
+        // The fold is cheap and its lock is held by nobody else until the run is over.
+        Box::new(move |record: &Arc<Record>| {
+            if let Ok(mut view) = view.lock() {
+                view.apply(record);
+            }
+        }) as live::Listener
+    };
+    let mut listeners = vec![folded, listener];
+    if how.json && !how.quiet && !std::io::stderr().is_terminal() {
+        // Events are on standard output; without a person there is nobody to tell the rest to.
+    } else if how.json {
+        listeners.push(Box::new(|_: &Arc<Record>| {}));
+    }
+    let outcome = runtime.block_on(async {
+        let (journal, earlier) = start(listeners).map_err(|error| journal_complaint(&error))?;
+        let run = journal.run_id().clone();
+        if let Some(notice) = earlier.as_ref().and_then(Past::notice) {
+            terminal.err(&format!("note: {notice}\n"));
+        }
+        let _ = process::become_subreaper();
+        let world = Arc::new(World {
+            past: earlier,
+            agents: Agents::new(&ready.plan, load::environment()),
+            places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
+            stop: Stop::default(),
+            asker: can_ask(how, terminal)
+                .then(|| Arc::new(Person::new(Arc::clone(&display), terminal.err_style())) as _),
+            answers,
+            only,
+            environment: Arc::new(load::environment()),
+            reaper: std::env::current_exe().ok().and_then(|exe| Reaper::start(&exe).ok()),
+            census: Mutex::default(),
+            journal,
+        });
+        let tell = |_| terminal.err("stopping what runs; again to kill it at once\n");
+        let ended = tokio::select! {
+            biased;
+            ended = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world)) => Ended::Run(ended),
+            again = signals::watch(&world, tell) => Ended::Killed(again.unwrap_or(2)),
+        };
+        let closed = world.journal.close().await;
+        Ok::<_, Complaint>((run, ended, closed))
+    });
+    process::sweep_at_exit();
+    // A question that nobody answered still reads from the terminal; it ends with the process.
+    runtime.shutdown_background();
+    finish_display(display);
+    let (run, ended, closed) = outcome?;
+    let ended = match ended {
+        Ended::Run(Ok(finished)) => closed.map(|()| finished).map_err(RunError::from),
+        Ended::Run(Err(error)) => Err(error),
+        Ended::Killed(signal) => {
+            terminal.err(&hint(&run));
+            return Ok(128 + u8::try_from(signal).unwrap_or(2));
+        }
+    };
+    let finished = match ended {
+        Ok(finished) => finished,
+        Err(RunError::Goal(message)) => return Err(Complaint::usage(format!("the plan's `goal`: {message}"))),
+        Err(RunError::Journal(error)) => return Err(journal_complaint(&error)),
+    };
+    let view = view.lock().map_err(|_| Complaint { code: exit::BUG, message: "the view broke".to_owned() })?;
+    if !how.json {
+        let text = past::result(&view, how.output, terminal);
+        terminal.out(&text).map_err(|error| Complaint::output(&error))?;
+    }
+    write_reports(&ready.plan, &view, terminal);
+    Ok(end(&finished, &run, terminal))
+}
+
+enum Ended {
+    Run(Result<Finished, RunError>),
+    Killed(i32),
+}
+
+fn end(finished: &Finished, run: &RunId, terminal: &Terminal) -> u8 {
+    let code = finished.verdict.exit_code();
+    if code == 5 || code >= 128 {
+        terminal.err(&hint(run));
+    }
+    code
+}
+
+fn hint(run: &RunId) -> String {
+    format!("what was done is kept; go on with: fanout resume {run}\n")
+}
+
+/// Who shows the run while it goes on.
+fn display(how: &How, terminal: &Terminal) -> (live::Listener, Handle) {
+    let style = terminal.err_style();
+    live::start(if how.json {
+        Target::JsonLines { to: Box::new(std::io::stdout()) }
+    } else if terminal.can_redraw() && !how.quiet {
+        Target::Screen { terminal: Box::new(console::Term::buffered_stderr()), style }
+    } else {
+        Target::Lines { to: Box::new(std::io::stderr()), style, quiet: how.quiet }
+    })
+}
+
+fn finish_display(display: Arc<Handle>) {
+    // Only a question still being asked holds it; then the process ends anyway.
+    if let Ok(display) = Arc::try_unwrap(display) {
+        display.finish();
+    }
+}
+
+/// What a journal that cannot be used means for the process.
+pub fn journal_complaint(error: &JournalError) -> Complaint {
+    let code = if error.is_storage() { exit::STORAGE } else { exit::JOURNAL };
+    Complaint { code, message: error.to_string() }
+}
+
+fn write_reports(plan: &Plan, view: &RunView, terminal: &Terminal) {
+    for (format, path) in &plan.report {
+        let text = match format.as_str() {
+            "json" => format!("{:#}\n", result_json::render(view)),
+            _ => markdown::render(view),
+        };
+        if let Err(error) = write_whole(path, &text) {
+            terminal.error(format!("cannot write the {format} report {}: {error}", path.display()));
+        }
+    }
+}
+
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn can_ask(how: &How, terminal: &Terminal) -> bool {
+    !how.no_input && !how.json && terminal.can_ask()
+}
+
+/// The `--answer` options, checked against the plan; every question must have someone to answer it.
+fn answers(plan: &Plan, how: &How, terminal: &Terminal) -> Result<HashMap<String, String>, Complaint> {
+    let mut answers = HashMap::new();
+    for pair in &how.answer {
+        let Some((id, answer)) = pair.split_once('=') else {
+            return Err(Complaint::usage(format!("--answer {pair}: write --answer {pair}=TEXT")));
+        };
+        let asks = plan.calls.iter().any(|call| call.id.as_str() == id && matches!(call.action, Action::Ask { .. }));
+        if !asks && !id.contains('.') {
+            return Err(Complaint::usage(format!("--answer {pair}: the plan has no `ask` call `{id}`")));
+        }
+        answers.insert(id.to_owned(), answer.to_owned());
+    }
+    if can_ask(how, terminal) {
+        return Ok(answers);
+    }
+    let open: Vec<String> = plan
+        .calls
+        .iter()
+        .filter(|call| matches!(&call.action, Action::Ask { default: None, .. }))
+        .filter(|call| !answers.contains_key(call.id.as_str()))
+        .map(|call| format!("--answer {}=TEXT", call.id))
+        .collect();
+    if open.is_empty() {
+        return Ok(answers);
+    }
+    Err(Complaint::usage(format!(
+        "the plan asks questions and nobody is at the terminal to answer them; give {}, or a `default:` in the plan",
+        open.join(" ")
+    )))
+}
+
+/// What `--only` selects: the named calls and everything they need.
+fn selection(plan: &Plan, graph: &CallGraph, only: &[String]) -> Result<Option<HashSet<CallId>>, Complaint> {
+    if only.is_empty() {
+        return Ok(None);
+    }
+    let mut wanted: Vec<usize> = Vec::new();
+    for name in only {
+        let found: Vec<usize> = match name.strip_prefix("tag:") {
+            Some(tag) => (0..plan.calls.len()).filter(|at| plan.calls[*at].tags.iter().any(|t| t == tag)).collect(),
+            None => plan.position(name).into_iter().collect(),
+        };
+        if found.is_empty() {
+            return Err(Complaint::usage(format!("--only {name}: the plan has no such call or tag")));
+        }
+        wanted.extend(found);
+    }
+    let mut selected = vec![false; plan.calls.len()];
+    while let Some(call) = wanted.pop() {
+        if !std::mem::replace(&mut selected[call], true) {
+            wanted.extend(graph.needs(call).map(|need| need.call));
+        }
+    }
+    let ids = plan.calls.iter().zip(selected).filter(|(_, selected)| *selected).map(|(call, _)| call.id.clone());
+    Ok(Some(ids.collect()))
+}
+
+/// The first record of a run.
+fn head(run: &RunId, plan: &Plan, graph: &CallGraph, named: &Path) -> RunStarted {
+    let calls = plan.calls.iter().enumerate().map(|(at, call)| PlannedCall {
+        id: call.id.clone(),
+        description: call.description.clone(),
+        kind: call.action.kind().to_owned(),
+        turn: graph.turn(at),
+        needs: graph.needs(at).map(|need| plan.calls[need.call].id.clone()).collect(),
+        background: call.background,
+    });
+    RunStarted {
+        format: FORMAT,
+        fanout: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        run: run.clone(),
+        name: plan.name.clone(),
+        description: plan.description.clone(),
+        goal: plan.goal.as_ref().map(|goal| goal.source.to_string()),
+        plan: named.display().to_string(),
+        plan_path: std::fs::canonicalize(named).unwrap_or_else(|_| named.to_owned()).display().to_string(),
+        vars: plan.given_vars.clone(),
+        concurrency: plan.limits.concurrency,
+        turns: u32::try_from(graph.turn_count()).unwrap_or(u32::MAX),
+        calls: calls.collect(),
+    }
+}
