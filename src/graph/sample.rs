@@ -221,7 +221,7 @@ pub(crate) fn model_agent(name: &str, tools: &[&str]) -> Agent {
             models: vec![ModelName { provider: "anthropic".to_owned(), model: "claude-sonnet-5".to_owned() }],
             system: None,
             tools: tools.iter().map(|&tool| tool.to_owned()).collect(),
-            max_turns: 50,
+            max_turns: 30,
             max_tokens: Tokens(8_000),
             temperature: None,
             effort: None,
