@@ -110,9 +110,9 @@ impl Sample {
     /// Lets a named agent answer a prompt.
     pub(crate) fn by(self, id: &str, name: &str) -> Sample {
         let with = self.plan.agents.get(name).cloned().expect("the agent is in the sample");
-        self.edit(id, |call| match &mut call.action {
-            Action::Prompt { agent, .. } => *agent = with,
-            other => panic!("`{}` has no agent", other.kind()),
+        self.edit(id, |call| {
+            let Action::Prompt { agent, .. } = &mut call.action else { panic!("`{}` has no agent", call.id) };
+            *agent = with;
         })
     }
 

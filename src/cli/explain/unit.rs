@@ -27,8 +27,8 @@ pub(super) fn tokens(tokens: Tokens) -> Value {
     let count = tokens.0;
     json!(match count {
         0 => "0k".to_owned(),
-        _ if count % 1_000_000 == 0 => format!("{}M", count / 1_000_000),
-        _ if count % 1_000 == 0 => format!("{}k", count / 1_000),
+        _ if count.is_multiple_of(1_000_000) => format!("{}M", count / 1_000_000),
+        _ if count.is_multiple_of(1_000) => format!("{}k", count / 1_000),
         _ => format!("{}.{:03}k", count / 1_000, count % 1_000).replace("00k", "k").replace("0k", "k"),
     })
 }
@@ -40,7 +40,7 @@ pub(super) fn bytes(bytes: Bytes) -> Value {
     json!(
         units
             .iter()
-            .find(|(_, size)| count >= *size && count % size == 0)
+            .find(|(_, size)| count >= *size && count.is_multiple_of(*size))
             .map_or_else(|| format!("{count}B"), |(unit, size)| format!("{}{unit}", count / size))
     )
 }
