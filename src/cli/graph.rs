@@ -12,6 +12,8 @@ use crate::plan::{Call, Plan, Reconcile};
 
 /// A turn shows at most so many calls as text; the rest is counted.
 const CALLS_A_TURN: usize = 60;
+/// The text shows at most so many turns; the rest is counted.
+const TURNS: usize = 60;
 /// A list of calls names at most so many; the rest is counted.
 const NAMES_A_LIST: usize = 8;
 /// The critical path names at most so many calls at each of its ends.
@@ -23,13 +25,13 @@ const MERMAID_EDGES: usize = 500;
 
 /// The graph for people: turns with ids, descriptions and needs, the last step, the critical path.
 ///
-/// Ends with a line feed. Turns of more than 60 calls are folded with a count.
+/// Ends with a line feed. Of a turn 60 calls are shown and of a plan 60 turns; the rest is counted.
 pub fn text(plan: &Plan, graph: &CallGraph) -> String {
     let mut out = String::new();
     let turns = graph.turns();
     let calls = count(graph.len(), "call");
     line(&mut out, format_args!("{}: {calls} in {}", one_line(&plan.name), count(turns.len(), "turn")));
-    for (number, turn) in turns.iter().enumerate() {
+    for (number, turn) in turns.iter().take(TURNS).enumerate() {
         line(&mut out, format_args!("\nturn {}", number + 1));
         let shown: Vec<(usize, &Call)> = calls_at(plan, turn).take(CALLS_A_TURN).collect();
         let width = shown.iter().map(|(_, call)| call.id.as_str().len()).max().unwrap_or(0);
@@ -42,6 +44,13 @@ pub fn text(plan: &Plan, graph: &CallGraph) -> String {
         if turn.len() > shown.len() {
             line(&mut out, format_args!("  … and {} more", turn.len() - shown.len()));
         }
+    }
+    if turns.len() > TURNS {
+        let calls = turns.iter().skip(TURNS).map(Vec::len).sum();
+        line(
+            &mut out,
+            format_args!("\n… and {} more turns with {}", turns.len() - TURNS, count(calls, "call")),
+        );
     }
     let Reconcile { strategy, of, .. } = &plan.reconcile;
     line(&mut out, format_args!("\nreconcile  {} of {}", one_line(&strategy.name), names(plan, of)));
@@ -392,6 +401,10 @@ digraph \"sample\" {
         });
         let deep = deep.build();
         let deep = text(&deep, &CallGraph::of(&deep));
+        assert!(
+            deep.contains("\nturn 60\n  c59  after c58\n\n… and 40 more turns with 40 calls\n"),
+            "{deep}"
+        );
         assert!(
             deep.ends_with(
                 "c9 → (80 more) → c90 → c91 → c92 → c93 → c94 → c95 → c96 → c97 → c98 → c99 (100 calls)\n"

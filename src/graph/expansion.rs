@@ -108,7 +108,7 @@ impl Expansion {
     }
 }
 
-fn inner_plans(plan: &Plan) -> impl Iterator<Item = &Arc<Plan>> {
+pub(super) fn inner_plans(plan: &Plan) -> impl Iterator<Item = &Arc<Plan>> {
     plan.calls.iter().filter_map(|call| match &call.action {
         Action::Plan { plan, .. } => Some(plan),
         Action::Prompt { .. }

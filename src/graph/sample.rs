@@ -61,9 +61,11 @@ impl Sample {
         }
     }
 
-    /// A prompt for `explore`.
+    /// A prompt for `explore`, or the plan's first agent where there is none of that name.
     pub(crate) fn prompt(self, id: &str, text: &str) -> Sample {
-        let agent = self.plan.agents.get("explore").cloned().expect("the sample's own agent");
+        let agents = &self.plan.agents;
+        let agent = agents.get("explore").or(agents.values().next()).cloned();
+        let agent = agent.unwrap_or_else(|| Arc::new(model_agent("(inline)", &["read"])));
         let at = span(self.plan.calls.len() as u32 * 10 + 5);
         let prompt = template_in(text, &self.known(), at);
         self.call(id, Action::Prompt { prompt, agent }, text)
@@ -78,6 +80,11 @@ impl Sample {
     /// A plan inside the plan.
     pub(crate) fn plan(self, id: &str, plan: Arc<Plan>) -> Sample {
         self.call(id, Action::Plan { plan, with: Vec::new() }, "")
+    }
+
+    /// An end before the end.
+    pub(crate) fn stop(self, id: &str) -> Sample {
+        self.call(id, Action::Stop { success: true, reason: template("done") }, "")
     }
 
     /// A parent step in the middle of the plan.
@@ -103,9 +110,9 @@ impl Sample {
     /// Lets a named agent answer a prompt.
     pub(crate) fn by(self, id: &str, name: &str) -> Sample {
         let with = self.plan.agents.get(name).cloned().expect("the agent is in the sample");
-        self.edit(id, |call| match &mut call.action {
-            Action::Prompt { agent, .. } => *agent = with,
-            other => panic!("`{}` has no agent", other.kind()),
+        self.edit(id, |call| {
+            let Action::Prompt { agent, .. } = &mut call.action else { panic!("`{}` has no agent", call.id) };
+            *agent = with;
         })
     }
 
@@ -214,7 +221,7 @@ pub(crate) fn model_agent(name: &str, tools: &[&str]) -> Agent {
             models: vec![ModelName { provider: "anthropic".to_owned(), model: "claude-sonnet-5".to_owned() }],
             system: None,
             tools: tools.iter().map(|&tool| tool.to_owned()).collect(),
-            max_turns: 50,
+            max_turns: 30,
             max_tokens: Tokens(8_000),
             temperature: None,
             effort: None,
