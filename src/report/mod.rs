@@ -9,6 +9,9 @@
 //! Live: `live` carries records to a thread that owns one of `progress` (a terminal),
 //! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `markdown`.
 
+pub mod fold;
 pub mod sanitise;
 pub mod style;
 
+#[cfg(test)]
+mod sample;
