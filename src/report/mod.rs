@@ -10,6 +10,10 @@
 //! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `markdown`.
 
 pub mod fold;
+pub mod json_lines;
+pub mod live;
+pub mod plain;
+pub mod progress;
 pub mod sanitise;
 pub mod style;
 
