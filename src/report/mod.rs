@@ -14,6 +14,7 @@ pub mod json_lines;
 pub mod live;
 pub mod plain;
 pub mod progress;
+pub mod results;
 pub mod sanitise;
 pub mod style;
 
