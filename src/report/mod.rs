@@ -12,8 +12,10 @@
 pub mod fold;
 pub mod json_lines;
 pub mod live;
+pub mod markdown;
 pub mod plain;
 pub mod progress;
+pub mod result_json;
 pub mod results;
 pub mod sanitise;
 pub mod style;
