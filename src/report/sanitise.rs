@@ -54,7 +54,7 @@ fn plain_marks(clean: &str) -> String {
     out
 }
 
-/// Like [`line`], cut to so many columns of display width, with an ellipsis where it was cut.
+/// Like [`line()`], cut to so many columns of display width, with an ellipsis where it was cut.
 pub fn short(raw: &str, width: usize, style: &Style) -> String {
     // A prefix is enough to fill the columns, and hostile text is not worth more work than that.
     let prefix = prefix(raw, width.saturating_mul(16).saturating_add(1024));

@@ -1,7 +1,8 @@
 //! Who ended how, and what that makes of the run: the last lines of a page.
 //!
 //! Invariant: a run in which nobody answered never reads as one that found nothing.
-//! Every instance that is not `ok`, and every `ok` one that is empty, is named.
+//! Every instance that is not `ok`, and every `ok` one that is empty, is named, up to
+//! what people read: beyond that they are counted.
 
 use std::fmt::Write as _;
 
@@ -10,11 +11,16 @@ use crate::event::{Census, RunFinished};
 use crate::id::InstanceId;
 use crate::outcome::Status;
 use crate::report::fold::{CallView, RunView, State};
+use crate::report::sanitise::prefix;
 use crate::report::style::{Style, Tone};
 use crate::unit::human_duration;
 
 /// Different fates listed before the rest is only counted.
 const FATES: usize = 40;
+/// Names listed of those who share a fate.
+const NAMES: usize = 200;
+/// Bytes of a cause.
+const CAUSE: usize = 1000;
 
 /// Writes the census and the verdict.
 pub(super) fn write(page: &mut Page<'_>, view: &RunView) {
@@ -148,7 +154,9 @@ fn fates(page: &mut Page<'_>, view: &RunView) {
         };
         let mut text = names(&fate.who);
         if !fate.message.is_empty() {
-            let _ = write!(text, ": {}", fate.message);
+            let message = prefix(fate.message, CAUSE);
+            let cut = if message.len() < fate.message.len() { page.style.ellipsis() } else { "" };
+            let _ = write!(text, ": {message}{cut}");
         }
         if !fate.code.is_empty() {
             let _ = write!(text, " ({})", fate.code);
@@ -164,6 +172,7 @@ fn fates(page: &mut Page<'_>, view: &RunView) {
 /// `graph, review[0-3,7]`: neighbours as ranges.
 fn names(who: &[(&CallView, Option<u32>)]) -> String {
     let mut out = String::new();
+    let (who, more) = who.split_at(who.len().min(NAMES));
     for group in who.chunk_by(|a, b| a.0.id() == b.0.id()) {
         let Some((call, _)) = group.first() else { continue };
         out.push_str(if out.is_empty() { "" } else { ", " });
@@ -181,6 +190,9 @@ fn names(who: &[(&CallView, Option<u32>)]) -> String {
             })
             .collect();
         let _ = write!(out, "[{}]", ranges.join(","));
+    }
+    if !more.is_empty() {
+        let _ = write!(out, " and {} more", more.len());
     }
     out
 }

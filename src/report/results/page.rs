@@ -11,6 +11,8 @@ use crate::report::style::{Style, Tone};
 const WIDEST: usize = 120;
 /// Characters of one line of a body before it is cut.
 const LINE: usize = 1000;
+/// Bytes of a sentence before it is cut.
+const SENTENCE: usize = 16 * 1024;
 
 pub(super) struct Page<'a> {
     pub(super) style: &'a Style,
@@ -114,7 +116,7 @@ impl<'a> Page<'a> {
     /// A sentence, wrapped between words; lines after the first go `hang` columns further in.
     pub(super) fn sentence(&mut self, indent: usize, hang: usize, tone: Option<Tone>, text: &str) {
         let width = self.style.width.min(WIDEST);
-        let clean = line(sanitise::prefix(text, LINE), self.style);
+        let clean = self.clean(text);
         let mut margin = indent;
         for row in wrap(&clean, width.saturating_sub(indent), width.saturating_sub(indent + hang)) {
             let painted = tone.map_or_else(|| row.clone(), |tone| self.style.paint(tone, &row));
@@ -131,12 +133,22 @@ impl<'a> Page<'a> {
         let lead = if width < 60 { lead.trim_end() } else { lead };
         let columns = console::measure_text_width(lead) + 1;
         let margin = indent + if width < 60 { 4 } else { columns };
-        let clean = line(sanitise::prefix(text, LINE), self.style);
+        let clean = self.clean(text);
         let mut start = format!("{}{} ", " ".repeat(indent), self.style.paint(tone, lead));
         for row in wrap(&clean, width.saturating_sub(indent + columns), width.saturating_sub(margin)) {
             self.line(&format!("{start}{row}"));
             start = " ".repeat(margin);
         }
+    }
+
+    /// A sentence as one clean line, cut where it goes on and on.
+    fn clean(&self, text: &str) -> String {
+        let start = sanitise::prefix(text, SENTENCE);
+        let mut clean = line(start, self.style);
+        if start.len() < text.len() {
+            clean.push_str(self.style.ellipsis());
+        }
+        clean
     }
 
     /// What others wrote, line by line as it is, indented; cut with a count of what is left out.

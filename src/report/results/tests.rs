@@ -99,6 +99,18 @@ fn a_thousand_calls_are_folded_and_every_failure_is_named() {
 }
 
 #[test]
+fn hundreds_that_died_of_the_same_are_named_and_then_counted_and_the_cause_is_not_lost() {
+    let ids: Vec<String> = (0..500).map(|n| format!("call_{n:03}")).collect();
+    let mut script = Script::new("many", &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    for id in &ids {
+        script.start(id).bad(id, Status::Failed, "exit_status", "it exited with status 3");
+    }
+    let text = at(&script.finish(false, &["nobody"]).records, 80, false);
+    let census = text.split("500 calls planned").nth(1).unwrap();
+    assert!(census.contains("call_199 and 300 more: it exited"), "{census}");
+}
+
+#[test]
 fn a_thousand_instances_are_folded_and_ranges_name_the_failures() {
     let labels: Vec<String> = (0..1000).map(|n| format!("file {n}")).collect();
     let mut script = Script::new("many", &["each"]);
