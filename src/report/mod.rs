@@ -1,1 +1,24 @@
 //! What people look at: folds over the events of a run, live or old.
+//!
+//! Invariants: nothing here asks the run anything, and nothing here can hold it up:
+//! records come in through a [`live::Listener`] that never blocks, and everything
+//! else is a pure function of a [`fold::RunView`] and a [`style::Style`], so an old
+//! run prints exactly as it looked. Text from models and tools passes [`sanitise`]
+//! on its way to a terminal.
+//!
+//! Live: `live` carries records to a thread that owns one of `progress` (a terminal),
+//! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `markdown`.
+
+pub mod fold;
+pub mod json_lines;
+pub mod live;
+pub mod markdown;
+pub mod plain;
+pub mod progress;
+pub mod result_json;
+pub mod results;
+pub mod sanitise;
+pub mod style;
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,257 @@
+//! The results as Markdown, for a file or a comment (`--output markdown`, `report: {markdown: …}`).
+//!
+//! Invariant: what others wrote stands in code, where nothing in it is markup: no
+//! HTML, no image, no link, no mention. A fence is longer than any run of backticks
+//! inside, so nothing gets out of it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::fold::{CallView, InstanceView, RunView, State};
+use super::sanitise;
+use super::style::Style;
+use crate::id::{CallId, InstanceId};
+use crate::outcome::{Outcome, Status};
+use crate::unit::human_duration;
+
+/// The document, with a newline at its end.
+pub fn render(view: &RunView) -> String {
+    let mut out = Document { out: String::new() };
+    let census = view.census();
+    if let Some(head) = &view.head {
+        let _ = writeln!(out.out, "# {}\n", escape(&head.name));
+        if let Some(goal) = &head.goal {
+            let _ = writeln!(out.out, "{}\n", escape(goal));
+        }
+    }
+    out.verdict(view);
+    let _ = writeln!(out.out, "| outcome | calls |\n| --- | ---: |");
+    for status in Status::ALL {
+        if census.of(status) > 0 || status == Status::Ok {
+            let _ = writeln!(out.out, "| {} | {} |", status.words(), census.of(status));
+        }
+    }
+    if census.empty > 0 {
+        let _ = writeln!(out.out, "| of the ok ones: empty | {} |", census.empty);
+    }
+    let ended: u32 = census.by_status.values().sum();
+    if census.planned > ended {
+        let _ = writeln!(out.out, "| did not end | {} |", census.planned - ended);
+    }
+    let _ = writeln!(out.out, "| planned | {} |\n", census.planned);
+    out.reconciliation(view);
+    for call in &view.calls {
+        out.call(call);
+    }
+    out.notifications(view);
+    out.out.truncate(out.out.trim_end().len());
+    out.out.push('\n');
+    out.out
+}
+
+fn nobody_answered(view: &RunView) -> bool {
+    let census = view.census();
+    census.planned > 0 && census.of(Status::Ok) == census.empty
+}
+
+struct Document {
+    out: String,
+}
+
+impl Document {
+    fn verdict(&mut self, view: &RunView) {
+        let text = match &view.finish {
+            None => "**This run did not finish**; nothing here is final.".to_owned(),
+            Some(finish) => {
+                let word = if finish.success { "Success" } else { "Failure" };
+                let mut text = format!("**{word}**, exit status {}", finish.exit);
+                for reason in &finish.reasons {
+                    let _ = write!(text, "\n- {}", code(reason));
+                }
+                text
+            }
+        };
+        let _ = writeln!(self.out, "{text}\n");
+        if view.finish.is_some() && nobody_answered(view) {
+            let _ = writeln!(self.out, "**Nobody answered.** An absence of results is not a result.\n");
+        }
+        for warning in &view.warnings {
+            let _ = writeln!(self.out, "- warning: {}", code(&warning.message));
+        }
+        if let Some(stop) = &view.stop {
+            let _ = writeln!(self.out, "- stopped early: {}", code(&stop.message));
+        }
+        if !view.warnings.is_empty() || view.stop.is_some() {
+            self.out.push('\n');
+        }
+    }
+
+    fn reconciliation(&mut self, view: &RunView) {
+        let step = CallId::parent_step();
+        let computed = view.reconciled.iter().find(|result| result.step == step);
+        let parent = view.parent.as_ref();
+        let failed = parent.filter(|parent| parent.outcome.as_ref().is_some_and(|outcome| !outcome.is_ok()));
+        // What `collect` collects stands below, call by call.
+        let computed = computed.filter(|computed| computed.strategy() != "collect");
+        if failed.is_none() && computed.is_none() {
+            return;
+        }
+        let _ = writeln!(self.out, "## Reconciliation\n");
+        if let Some(failed) = failed {
+            self.instance(failed);
+        }
+        if let Some(computed) = computed {
+            if nobody_answered(view) {
+                let _ = writeln!(self.out, "Computed from no answers, because nobody answered:\n");
+            }
+            self.fence(&computed.text, "");
+        }
+    }
+
+    fn call(&mut self, call: &CallView) {
+        let happened = call.each().any(|(_, view)| view.state != State::Waiting);
+        if !happened {
+            return;
+        }
+        let what = &call.planned.description;
+        let title = if what == call.id().as_str() { String::new() } else { format!(": {}", escape(what)) };
+        let _ = writeln!(self.out, "## `{}`{title}\n", call.id());
+        for (id, view) in call.each().filter(|(_, view)| view.state != State::Waiting) {
+            if let InstanceId { index: Some(_), .. } = id {
+                let label = call.label(id.index).unwrap_or_default();
+                let _ = writeln!(self.out, "### `{id}` {}\n", code(label));
+            }
+            self.instance(view);
+        }
+    }
+
+    fn instance(&mut self, view: &InstanceView) {
+        let Some(outcome) = &view.outcome else {
+            let _ = writeln!(self.out, "did not end\n");
+            return;
+        };
+        let _ = writeln!(self.out, "{}\n", facts(outcome, view));
+        if let Some(cause) = &outcome.cause {
+            let _ = writeln!(self.out, "{}\n", code(&cause.message));
+        }
+        if !outcome.is_ok() && !outcome.stderr.trim().is_empty() {
+            let _ = writeln!(self.out, "Standard error:\n");
+            self.fence(&outcome.stderr, "");
+        }
+        if !outcome.output.is_empty() {
+            self.fence(&outcome.output.text, if outcome.output.json.is_some() { "json" } else { "" });
+        }
+    }
+
+    fn notifications(&mut self, view: &RunView) {
+        if view.notifications.is_empty() {
+            return;
+        }
+        let _ = writeln!(self.out, "## Notifications\n");
+        for (number, posted) in &view.notifications {
+            let _ = writeln!(self.out, "{number}. `{}` {}", posted.instance, posted.status.words());
+        }
+    }
+
+    fn fence(&mut self, text: &str, language: &str) {
+        let text = clean(text);
+        let fence = "`".repeat(longest_run(&text).max(2) + 1);
+        let _ = writeln!(self.out, "{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'));
+    }
+}
+
+fn facts(outcome: &Outcome, view: &InstanceView) -> String {
+    let word = if outcome.is_empty_success() { "ok but empty" } else { outcome.status.words() };
+    let mut text = format!("**{word}**");
+    if let Some(agent) = outcome.agent.as_ref().or(view.agent.as_ref()) {
+        let _ = write!(text, ", {}", code(agent));
+    }
+    if outcome.took > Duration::ZERO {
+        let _ = write!(text, ", {}", human_duration(outcome.took));
+    }
+    let used = outcome.usage.input + outcome.usage.output;
+    if !used.is_zero() {
+        let _ = write!(text, ", {used} tokens");
+    }
+    if outcome.attempts > 1 {
+        let _ = write!(text, ", {} attempts", outcome.attempts);
+    }
+    text
+}
+
+/// A file shows every letter and runs no commands.
+const FILE: Style = Style { color: false, unicode: true, width: 80, height: 24, ci: false };
+
+fn clean(text: &str) -> String {
+    sanitise::text(text, &FILE).into_owned()
+}
+
+fn one_line(text: &str) -> String {
+    sanitise::line(text, &FILE)
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// One line as a code span.
+fn code(text: &str) -> String {
+    let text = one_line(text);
+    if text.is_empty() {
+        return text;
+    }
+    let ticks = "`".repeat(longest_run(&text) + 1);
+    // A space keeps the text's own backticks off the delimiters; renderers strip it again.
+    if text.starts_with('`') || text.ends_with('`') {
+        format!("{ticks} {text} {ticks}")
+    } else {
+        format!("{ticks}{text}{ticks}")
+    }
+}
+
+/// One line of the plan's own text, with everything that would be markup escaped.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in one_line(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '#' | '|' | '~' | '$' => {
+                out.push('\\');
+                out.push(c);
+            }
+            // Mentions are looked for after rendering: only a character between breaks them.
+            '@' => out.push_str("@\u{2060}"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{self, Script};
+
+    #[test]
+    fn a_mixed_run_as_markdown() {
+        insta::assert_snapshot!(render(&RunView::of(&sample::mixed())));
+    }
+
+    #[test]
+    fn nothing_gets_out_of_its_fence() {
+        let mut script = Script::new("p", &["a"]);
+        let hostile = "```\n````\n<img src=x onerror=alert(1)>\n![x](http://e/?q)\n`````";
+        script.start("a").ok("a", hostile).finish(true, &[]);
+        let text = render(&RunView::of(&script.records));
+        assert!(text.contains(&format!("\n``````\n{hostile}\n``````\n")), "{text}");
+    }
+
+    #[test]
+    fn names_and_causes_are_no_markup() {
+        assert_eq!(escape("<b>*x*</b> [y](z)"), "&lt;b&gt;\\*x\\*&lt;/b&gt; \\[y\\](z)");
+        assert_eq!(code("a ``` b"), "````a ``` b````");
+        assert_eq!(code("`x`"), "`` `x` ``");
+    }
+}

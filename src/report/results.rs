@@ -1,0 +1,60 @@
+//! The results at the end: every call's block, notifications, the parent's result, the census, the verdict.
+//!
+//! Invariants: a pure function of the view and the style, with all times taken from
+//! the records, so an old run prints as it looked; bounded by what people read, with
+//! everything left out counted and the command named that shows it.
+
+mod block;
+mod census;
+mod page;
+mod parent;
+
+use super::fold::RunView;
+use super::style::{Style, Tone};
+use block::{Blocks, blocks_of};
+use page::Page;
+
+/// Lines shown of one output where there are few.
+const LINES: usize = 40;
+/// Lines shown of all outputs together, about.
+const ALL_LINES: usize = 300;
+/// Lines shown of an output however many there are.
+const LEAST_LINES: usize = 5;
+/// Blocks before calls are only counted.
+const BLOCKS: usize = 100;
+
+/// The results of a run as text, ready for the surface that `style` describes.
+pub fn render(view: &RunView, style: &Style) -> String {
+    let mut page = Page::new(style);
+    let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
+    if let Some(head) = &view.head {
+        page.facts(0, &[(Some(Tone::Strong), head.name.clone()), (Some(Tone::Dim), head.run.to_string())]);
+    }
+    let total: usize = view.calls.iter().map(blocks_of).sum();
+    let lines = (ALL_LINES / total.clamp(1, BLOCKS)).clamp(LEAST_LINES, LINES);
+    let blocks = Blocks { run, lines };
+    let (mut shown, mut left) = (0, 0);
+    for call in &view.calls {
+        let size = blocks_of(call);
+        if size == 0 {
+            continue;
+        }
+        // What is left out here is in the census if anything is wrong with it.
+        if shown >= BLOCKS {
+            left += 1;
+            continue;
+        }
+        shown += size;
+        blocks.call(&mut page, call);
+    }
+    if left > 0 {
+        page.blank();
+        page.more(0, &format!("{left} more calls"), &format!("fanout show {run} CALL"));
+    }
+    parent::write(&mut page, view, run);
+    census::write(&mut page, view);
+    page.finish()
+}
+
+#[cfg(test)]
+mod tests;
