@@ -1,0 +1,160 @@
+//! A small process that ends our commands when this process is killed with SIGKILL.
+//!
+//! Nothing else without privileges can: whoever is killed so runs no code of its
+//! own, and the system only tells direct children. The reaper holds the reading
+//! end of a pipe; while we live we write down what we start, and when we are gone
+//! the pipe ends. Invariant: it kills what was registered on its pipe and what
+//! carries this process's tag, nobody else, and then ends itself.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::Pid;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::orphans;
+use super::sweep::{self, Tag};
+use super::table::{self, Identity};
+
+/// The hidden subcommand under which a program has to call [`main`].
+pub const SUBCOMMAND: &str = "__reaper";
+
+/// How long the last sweep may take: who is not dead by then hangs in the kernel.
+const ROUNDS: usize = 10_000;
+
+/// The reaper of this process; a cheap handle. When the last one is dropped, it ends.
+#[derive(Debug, Clone)]
+pub struct Reaper(Arc<Mutex<Line>>);
+
+/// The line to the reaper.
+#[derive(Debug)]
+struct Line {
+    child: Child,
+    pipe: Option<ChildStdin>,
+}
+
+/// Why there is no reaper: a warning, since everything else works without.
+#[derive(Debug, thiserror::Error)]
+#[error("commands would outlive a `kill -9` of this process: its reaper could not be started ({0})")]
+pub struct NoReaper(#[source] io::Error);
+
+impl Reaper {
+    /// Starts `exe __reaper TAG`; `exe` is a program that then calls [`main`] with the rest of
+    /// its arguments, in general this one.
+    ///
+    /// # Errors
+    /// [`NoReaper`] when it cannot be started: to be shown as a warning.
+    pub fn start(exe: &Path) -> Result<Reaper, NoReaper> {
+        let mut command = Command::new(exe);
+        command.arg(SUBCOMMAND);
+        Reaper::start_as(command)
+    }
+
+    /// Starts a command that will call [`main`] with the argument that is added here.
+    pub(super) fn start_as(mut command: Command) -> Result<Reaper, NoReaper> {
+        use std::os::unix::process::CommandExt;
+        // In a group of its own no Ctrl-C reaches it. Its environment is empty, so that it is
+        // in nobody's family, nor in that of a fanout around this one.
+        command.arg(Tag::of_this_process().as_os_str()).env_clear().current_dir("/").process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child =
+            orphans::start(|| command.spawn(), |child| Some(Pid::from_child(child))).map_err(NoReaper)?;
+        let pipe = child.stdin.take();
+        if let Some(pipe) = &pipe {
+            // A reaper that does not read must not hold up a command.
+            rustix::io::ioctl_fionbio(pipe, true).map_err(|problem| NoReaper(problem.into()))?;
+        }
+        Ok(Reaper(Arc::new(Mutex::new(Line { child, pipe }))))
+    }
+
+    /// Tells it that a family has begun.
+    pub(super) fn began(&self, root: Identity) {
+        self.write(format!("+{}:{}\n", root.pid.as_raw_nonzero(), root.started));
+    }
+
+    /// Tells it that a family has ended.
+    pub(super) fn ended(&self, root: Identity) {
+        self.write(format!("-{}:{}\n", root.pid.as_raw_nonzero(), root.started));
+    }
+
+    /// A line is short enough that a pipe takes it whole or not at all. One that is lost is made
+    /// up for by the tag, which the reaper looks for in any case.
+    fn write(&self, line: String) {
+        let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipe) = &mut to.pipe {
+            let _ = pipe.write_all(line.as_bytes());
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // The end of the pipe is its sign to leave. It has nothing left to do then and is gone
+        // within milliseconds; a zombie until this process ends, too, if it takes longer.
+        drop(self.pipe.take());
+        let pid = Pid::from_child(&self.child);
+        for _ in 0..20 {
+            if orphans::collect(pid, || self.child.try_wait().ok().flatten()).is_some() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// What the reaper does, from `arguments` after [`SUBCOMMAND`] and its standard input.
+///
+/// Returns when the process that started it is gone and nothing of what it had started lives.
+///
+/// # Errors
+/// What is wrong with the arguments or the input, when it was not started by [`Reaper::start`].
+pub fn main(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+    let tag = arguments.next().and_then(Tag::read);
+    let tag = tag.ok_or_else(|| io::Error::other("the reaper is started by fanout itself, not by people"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    // A handler takes the place of the default action, which is to die; nobody listens to it.
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+    let _ignored: Vec<_> = kinds.into_iter().map(signal).collect();
+
+    let roots = listen(io::stdin().lock());
+    // Without a table (start 0) the number alone has to do; with one, it must still be theirs.
+    let leads =
+        |root: &&Identity| root.started == 0 || table::entry(root.pid).is_some_and(|it| it.id == **root);
+    let members = || {
+        let everybody = table::all();
+        let mut family = table::family(&everybody, &roots, 0, |entry| tag.is_on(entry.id.pid));
+        family.retain(|entry| !entry.over);
+        family
+    };
+    let mut killed = HashSet::new();
+    for _ in 0..ROUNDS {
+        let groups: Vec<Pid> = roots.iter().filter(leads).map(|root| root.pid).collect();
+        if sweep::round(&groups, members, &mut killed) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Who was registered and not taken back when the input ended.
+fn listen(input: impl BufRead) -> Vec<Identity> {
+    let mut roots = HashMap::new();
+    for line in input.lines().map_while(Result::ok) {
+        let Some((sign, rest)) = line.split_at_checked(1) else { continue };
+        let Some((pid, started)) = rest.split_once(':') else { continue };
+        let (Ok(pid), Ok(started)) = (pid.parse::<i32>(), started.parse::<u64>()) else { continue };
+        match (sign, Pid::from_raw(pid.max(0))) {
+            ("+", Some(pid)) => roots.insert(pid, started),
+            ("-", Some(pid)) => roots.remove(&pid),
+            (_, _) => None,
+        };
+    }
+    roots.into_iter().map(|(pid, started)| Identity { pid, started }).collect()
+}

@@ -1,0 +1,232 @@
+//! A started program together with everything that it starts.
+//!
+//! Invariant: from the moment that it exists it is ended in every way out: by
+//! its own end, by `end`, or by being dropped. Its status is collected last, so
+//! that its number, which is also its group's, stays its own until then.
+
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::orphans;
+use super::reaper::Reaper;
+use super::run::Exit;
+use super::spawn::{self, SpawnError};
+use super::spec::Spec;
+use super::sweep::{self, Tag};
+use super::table::{self, Identity};
+
+/// How long a sweep and the end that it brings may take before they are given up: a process
+/// that hangs in the kernel, or that belongs to another user, does not hold up its call.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running program that one talks to, such as a tool server.
+///
+/// Dropping it kills it and its descendants at once. [`run`](super::run()) is this plus the
+/// whole conversation.
+#[derive(Debug)]
+pub struct Running {
+    /// Its standard input: a pipe unless the spec's input is `Null`.
+    pub stdin: Option<ChildStdin>,
+    /// Its standard output.
+    pub stdout: Option<ChildStdout>,
+    /// Its standard error.
+    pub stderr: Option<ChildStderr>,
+    child: Child,
+    root: Identity,
+    tag: Tag,
+    ending: Option<AsyncFd<OwnedFd>>,
+    collected: Option<ExitStatus>,
+    reaper: Option<Reaper>,
+}
+
+impl Running {
+    /// Starts the program of a spec. Its deadlines, `keep` and bytes for input are the business
+    /// of [`run`](super::run()); here the caller has the pipes.
+    ///
+    /// # Errors
+    /// [`SpawnError`] when there is no such program, or it cannot be started.
+    pub fn start(spec: &Spec) -> Result<Running, SpawnError> {
+        let tag = Tag::next();
+        let mut child = spawn::start(spec, &tag)?;
+        let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        // Always there: nobody has asked the child for its status yet.
+        let pid = pid.ok_or(SpawnError::Empty)?;
+        let root = table::entry(pid).map_or(Identity { pid, started: 0 }, |entry| entry.id);
+        if let Some(reaper) = &spec.reaper {
+            reaper.began(root);
+        }
+        Ok(Running {
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take(),
+            stderr: child.stderr.take(),
+            child,
+            root,
+            tag,
+            ending: watch(pid),
+            collected: None,
+            reaper: spec.reaper.clone(),
+        })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.root.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Completes when the program itself has ended; what it started may still run.
+    pub async fn exited(&mut self) {
+        if self.collected.is_some() {
+            return;
+        }
+        if let Some(ending) = &self.ending
+            && ending.readable().await.is_ok()
+        {
+            return;
+        }
+        // Without a handle to wait on, its end and its status come together.
+        let status = self.child.wait().await;
+        self.collected = orphans::collect(self.root.pid, || status.ok());
+    }
+
+    /// Ends it: SIGTERM to all of its processes, `grace` for them to clean up, then SIGKILL.
+    ///
+    /// Returns how it ended and how many of its descendants outlived it and had to be killed.
+    /// The caller should have closed its standard input and go on reading its output, or have
+    /// dropped both.
+    pub async fn end(mut self, grace: Duration) -> (Exit, u32) {
+        let until = Instant::now() + grace;
+        self.terminate();
+        let gone = async {
+            self.exited().await;
+            self.alone().await;
+        };
+        let gone = timeout_at(until, gone).await.is_ok();
+        let leaked = if gone { 0 } else { self.kill().await };
+        let (exit, more) = self.collect().await;
+        (exit, leaked.max(more))
+    }
+
+    /// Asks all of its processes to end.
+    pub(super) fn terminate(&self) {
+        if self.collected.is_some() {
+            return;
+        }
+        let group = self.root.pid;
+        let outside = sweep::members(self.root, &self.tag);
+        let outside = outside.iter().filter(|entry| entry.group != group.as_raw_nonzero().get());
+        // A stopped process acts on nothing before it is continued.
+        for signal in [Signal::TERM, Signal::CONT] {
+            let _ = rustix::process::kill_process_group(group, signal);
+            outside.clone().for_each(|entry| table::signal(entry.id, signal));
+        }
+    }
+
+    /// Completes when none of its descendants live; to be asked once it has exited.
+    ///
+    /// Costs one small read where there is nobody, which is nearly always.
+    pub(super) async fn alone(&self) {
+        let mut pause = Duration::from_millis(2);
+        // Where orphans do not come to this process there is no cheap way to see them; what is
+        // left of the group is killed when the status has been collected.
+        while self.collected.is_none() && orphans::adopts() && orphans::any() {
+            if sweep::members(self.root, &self.tag).is_empty() {
+                return;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+
+    /// Kills it and all its descendants. Returns how many had outlived it.
+    pub(super) async fn kill(&mut self) -> u32 {
+        let until = Instant::now() + PATIENCE;
+        let mut killed = HashSet::new();
+        let outlived = self.is_over();
+        let mut pause = Duration::from_millis(1);
+        while self.collected.is_none() && !self.kill_once(&mut killed) && Instant::now() < until {
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+        killed.remove(&self.root);
+        if outlived { u32::try_from(killed.len()).unwrap_or(u32::MAX) } else { 0 }
+    }
+
+    /// Asks for its status, which lets go of its number, and ends what is left of its group.
+    ///
+    /// Returns how it ended and 1 if somebody was left.
+    pub(super) async fn collect(mut self) -> (Exit, u32) {
+        let _ = timeout_at(Instant::now() + PATIENCE, self.exited()).await;
+        self.try_collect();
+        let left =
+            !orphans::adopts() && rustix::process::kill_process_group(self.root.pid, Signal::KILL).is_ok();
+        // Without a status it hangs in the kernel with SIGKILL pending: that is how it will end.
+        let exit = self.collected.map_or(Exit::by_signal(Signal::KILL.as_raw()), Exit::from);
+        (exit, u32::from(left))
+    }
+
+    fn try_collect(&mut self) {
+        if self.collected.is_none() {
+            self.collected = orphans::collect(self.root.pid, || self.child.try_wait().ok().flatten());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.collected.is_some() || table::entry(self.root.pid).is_none_or(|entry| entry.over)
+    }
+
+    fn kill_once(&self, killed: &mut HashSet<Identity>) -> bool {
+        let members = || sweep::members(self.root, &self.tag);
+        let none = sweep::round(&[self.root.pid], members, killed);
+        if orphans::adopts() {
+            // The killed come to us now, and are reaped.
+            orphans::any();
+        }
+        none
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut killed = HashSet::new();
+        // Not worth more than a moment of a thread that others wait for: whoever is killed dies
+        // within a millisecond, and who is left after that hangs in the kernel.
+        for _ in 0..20 {
+            if self.collected.is_some() {
+                break;
+            }
+            if self.kill_once(&mut killed) {
+                self.try_collect();
+            }
+            if self.collected.is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        self.try_collect();
+        if let Some(reaper) = &self.reaper {
+            reaper.ended(self.root);
+        }
+    }
+}
+
+/// A handle that becomes readable when the process ends, without collecting its status.
+fn watch(pid: Pid) -> Option<AsyncFd<OwnedFd>> {
+    #[cfg(target_os = "linux")]
+    {
+        let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK).ok()?;
+        #[expect(deprecated, reason = "its successor is unsafe, for owners less strict than OwnedFd")]
+        AsyncFd::with_interest(handle, Interest::READABLE).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (pid, Interest::READABLE);
+        None
+    }
+}

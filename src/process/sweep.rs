@@ -1,0 +1,180 @@
+//! Ends every process of a family, also those that left its group.
+//!
+//! Invariants: nobody is killed before everybody was stopped, so a family that
+//! forks faster than it is read cannot outrun the sweep and parent links stay
+//! readable; each round is bounded.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::process::{Pid, Signal};
+
+use super::orphans;
+use super::table::{self, Entry, Identity};
+
+/// The variable by which a command's descendants are known wherever they went.
+pub(super) const TAG: &str = "FANOUT_TREE";
+
+/// How often a round looks for newcomers before it kills those it has.
+const LOOKS: usize = 32;
+
+/// What [`TAG`] is set to for one command: `/PID.START.N/`, after this process's own value.
+///
+/// A command that is a fanout itself hands its own commands a longer one, which begins with
+/// this: the tag of a command is a prefix of the tags of all that it started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tag(OsString);
+
+impl Tag {
+    /// The tag of the next command.
+    pub(super) fn next() -> Tag {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let mut tag = Tag::of_this_process().0;
+        tag.push(format!("{}/", COUNT.fetch_add(1, Ordering::Relaxed)));
+        Tag(tag)
+    }
+
+    /// What the tags of all commands of this process begin with.
+    pub(super) fn of_this_process() -> Tag {
+        static OWN: OnceLock<OsString> = OnceLock::new();
+        let own = OWN.get_or_init(|| {
+            let pid = rustix::process::getpid();
+            let started = table::entry(pid).map_or(0, |entry| entry.id.started);
+            let mut tag = std::env::var_os(TAG).filter(|tag| !tag.is_empty()).unwrap_or_else(|| "/".into());
+            tag.push(format!("{}.{started}.", pid.as_raw_nonzero()));
+            tag
+        });
+        Tag(own.clone())
+    }
+
+    /// A tag as it stood in an environment or on a command line; `None` for what is none.
+    pub(super) fn read(text: OsString) -> Option<Tag> {
+        // Everything begins with an empty tag: it would name every process there is.
+        (text.len() > 1 && text.as_encoded_bytes().starts_with(b"/")).then_some(Tag(text))
+    }
+
+    /// The value for [`TAG`].
+    pub(super) fn as_os_str(&self) -> &OsStr {
+        &self.0
+    }
+
+    /// Whether a process was started by whoever has this tag, directly or not.
+    pub(super) fn is_on(&self, pid: Pid) -> bool {
+        table::environment_has(pid, |variable| {
+            let value = variable.strip_prefix(TAG.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+            value.is_some_and(|value| value.starts_with(self.0.as_encoded_bytes()))
+        })
+    }
+}
+
+/// The living members of the family of `root`, itself included while it lives.
+///
+/// Right only while `root`'s status has not been collected: until then its number is its own.
+pub(super) fn members(root: Identity, tag: &Tag) -> Vec<Entry> {
+    let everybody = table::all();
+    let mut family = table::family(&everybody, &[root], root.started, |entry| {
+        // Where orphans come to this process, whoever escaped is among them.
+        (!orphans::adopts() || orphans::is_one(entry)) && tag.is_on(entry.id.pid)
+    });
+    family.retain(|entry| !entry.over);
+    family
+}
+
+/// Stops and kills everybody in `groups` and everybody that `members` names, once.
+///
+/// Adds those that were alive to `killed`. Returns true when nobody was left to kill: the
+/// killed take a moment to go, so that is never the first round of a family that lived.
+pub(super) fn round(
+    groups: &[Pid],
+    members: impl Fn() -> Vec<Entry>,
+    killed: &mut HashSet<Identity>,
+) -> bool {
+    // To a whole group at once: a fork that is under way there starts over with the signal.
+    for group in groups {
+        let _ = rustix::process::kill_process_group(*group, Signal::STOP);
+    }
+    let mut stopped = HashSet::new();
+    for _ in 0..LOOKS {
+        let newcomers: Vec<Identity> =
+            members().into_iter().map(|entry| entry.id).filter(|id| stopped.insert(*id)).collect();
+        if newcomers.is_empty() {
+            break;
+        }
+        newcomers.into_iter().for_each(|id| table::signal(id, Signal::STOP));
+    }
+    for group in groups {
+        let _ = rustix::process::kill_process_group(*group, Signal::KILL);
+    }
+    stopped.iter().for_each(|id| table::signal(*id, Signal::KILL));
+    let none = stopped.is_empty();
+    killed.extend(stopped);
+    none
+}
+
+/// Kills whoever this process started or adopted and that still lives, except its reaper.
+/// Returns how many that were.
+///
+/// To be called once by `main`, when nothing is left to run: it finds also those that left
+/// their command's group and shed its environment. Does nothing without
+/// [`become_subreaper`](super::become_subreaper).
+pub fn sweep_at_exit() -> u32 {
+    let mut killed = HashSet::new();
+    if !orphans::adopts() {
+        return 0;
+    }
+    for _ in 0..20 {
+        let orphans = || {
+            let everybody = table::all();
+            let roots: Vec<Identity> =
+                everybody.iter().filter(|entry| orphans::is_one(entry)).map(|entry| entry.id).collect();
+            let mut family = table::family(&everybody, &roots, 0, |_| false);
+            family.retain(|entry| !entry.over);
+            family
+        };
+        if !orphans::any() || round(&[], orphans, &mut killed) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    u32::try_from(killed.len()).unwrap_or(u32::MAX)
+}
+
+/// Kills every process that carries `marker` (a name and its value) in its environment, and
+/// returns how many that were. This process and its ancestors are spared, and so is everybody
+/// when the value is empty.
+///
+/// For a resumed run: what its killed predecessor left behind where no reaper was at hand.
+/// Linux only; elsewhere nobody is found.
+pub fn kill_marked(marker: &(String, String)) -> u32 {
+    let mut killed = HashSet::new();
+    if marker.0.is_empty() || marker.1.is_empty() {
+        return 0;
+    }
+    let wanted = format!("{}={}", marker.0, marker.1).into_bytes();
+    for _ in 0..20 {
+        let marked = || {
+            let everybody = table::all();
+            let above = ancestors(&everybody);
+            let others = everybody.into_iter().filter(|entry| !entry.over && !above.contains(&entry.id.pid));
+            others.filter(|entry| table::environment_has(entry.id.pid, |it| it == wanted)).collect()
+        };
+        if round(&[], marked, &mut killed) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    u32::try_from(killed.len()).unwrap_or(u32::MAX)
+}
+
+/// This process and whoever it descends from.
+fn ancestors(everybody: &[Entry]) -> HashSet<Pid> {
+    let mut above = HashSet::new();
+    let mut next = Some(rustix::process::getpid());
+    while let Some(pid) = next.filter(|pid| above.insert(*pid)) {
+        let row = everybody.iter().find(|entry| entry.id.pid == pid);
+        next = row.and_then(|entry| Pid::from_raw(entry.parent));
+    }
+    above
+}

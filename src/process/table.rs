@@ -1,0 +1,203 @@
+//! The system's table of processes, read from `/proc`, and signals that cannot hit the wrong one.
+//!
+//! Invariant: a process is named by its number *and* its start time, so that a
+//! number that was given to somebody else in the meantime is never signalled.
+//! Where there is no `/proc` (other systems than Linux) the table is empty.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+
+use rustix::process::{Pid, Signal};
+
+/// One process for as long as the system runs: its number and its start, in clock ticks since boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub(super) pid: Pid,
+    pub(super) started: u64,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) id: Identity,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    pub(super) session: i32,
+    /// It has ended and waits for its parent to ask how.
+    pub(super) over: bool,
+}
+
+/// The rows of all processes that this user can see, in no order.
+pub(super) fn all() -> Vec<Entry> {
+    let Ok(folder) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid| entry(Pid::from_raw(pid)?)).collect()
+}
+
+/// The row of one process; `None` once it is gone.
+pub(super) fn entry(pid: Pid) -> Option<Entry> {
+    // The name may be anything up to 15 bytes; all else is numbers. 1 KiB is more than they can take.
+    let mut line = [0_u8; 1024];
+    let mut file = File::open(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let length = file.read(&mut line).ok()?;
+    parse(pid, line.get(..length)?)
+}
+
+/// Reads one line of `/proc/PID/stat` (proc_pid_stat(5)).
+fn parse(pid: Pid, line: &[u8]) -> Option<Entry> {
+    // A program's name stands in parentheses and may contain some itself: the last one ends it.
+    let name_end = line.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = std::str::from_utf8(line.get(name_end + 1..)?).ok()?.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    let started = fields.nth(15)?.parse().ok()?;
+    let over = matches!(state, "Z" | "X" | "x");
+    Some(Entry { id: Identity { pid, started }, parent, group, session, over })
+}
+
+/// Whether one of the variables that a process was started with satisfies `wanted`.
+///
+/// False for a process whose environment this user cannot read.
+pub(super) fn environment_has(pid: Pid, wanted: impl Fn(&[u8]) -> bool) -> bool {
+    let environment = std::fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()));
+    environment.is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(wanted))
+}
+
+/// The children of this process that its main thread started or that it adopted.
+pub(super) fn children() -> Vec<Pid> {
+    let own = rustix::process::getpid().as_raw_nonzero();
+    let list = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+/// Sends a signal to exactly this process; nothing happens when it is gone.
+pub(super) fn signal(to: Identity, signal: Signal) {
+    let same = || entry(to.pid).is_some_and(|entry| entry.id == to);
+    // The handle pins the process: checked after it was opened, it cannot become another one.
+    #[cfg(target_os = "linux")]
+    match rustix::process::pidfd_open(to.pid, rustix::process::PidfdFlags::empty()) {
+        Ok(handle) if same() => {
+            // Fails only for a process that is gone or is somebody else's; neither is ours to end.
+            let _ = rustix::process::pidfd_send_signal(handle, signal);
+            return;
+        }
+        Ok(_) | Err(rustix::io::Errno::SRCH) => return,
+        // No such system call, or no more descriptors: the check alone has to do.
+        Err(_) => {}
+    }
+    if same() {
+        let _ = rustix::process::kill_process(to.pid, signal);
+    }
+}
+
+/// The rows of a family: those of its `roots` that are there, whoever is in a group or session
+/// that one of these leads, whoever `belongs` says does, and all their descendants.
+///
+/// Nobody who started before `since` is part of it, nor is this process. `belongs` is only asked
+/// about those who are not in it anyway.
+pub(super) fn family(
+    all: &[Entry],
+    roots: &[Identity],
+    since: u64,
+    belongs: impl Fn(&Entry) -> bool,
+) -> Vec<Entry> {
+    let own = rustix::process::getpid();
+    // The number of a root that is gone may be the name of somebody else's group by now.
+    let there = all.iter().filter(|entry| roots.contains(&entry.id));
+    let led: HashSet<i32> = there.map(|entry| entry.id.pid.as_raw_nonzero().get()).collect();
+    let (mut inside, mut rest): (Vec<Entry>, Vec<Entry>) =
+        all.iter().copied().filter(|entry| entry.id.started >= since && entry.id.pid != own).partition(
+            |entry| {
+                let pid = entry.id.pid.as_raw_nonzero().get();
+                [pid, entry.group, entry.session].iter().any(|number| led.contains(number))
+            },
+        );
+    // Descent first: it is known without opening a file for each candidate.
+    take_descendants(&mut inside, &mut rest);
+    let (marked, mut rest): (Vec<Entry>, Vec<Entry>) = rest.into_iter().partition(|entry| belongs(entry));
+    inside.extend(marked);
+    take_descendants(&mut inside, &mut rest);
+    inside
+}
+
+/// Moves from `rest` to `inside` whoever descends from somebody inside.
+fn take_descendants(inside: &mut Vec<Entry>, rest: &mut Vec<Entry>) {
+    let mut parents: HashSet<i32> = inside.iter().map(|entry| entry.id.pid.as_raw_nonzero().get()).collect();
+    loop {
+        let (children, others): (Vec<Entry>, Vec<Entry>) =
+            rest.drain(..).partition(|entry| parents.contains(&entry.parent));
+        *rest = others;
+        if children.is_empty() {
+            return;
+        }
+        parents.extend(children.iter().map(|entry| entry.id.pid.as_raw_nonzero().get()));
+        inside.extend(children);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pid(raw: i32) -> Pid {
+        Pid::from_raw(raw).unwrap()
+    }
+
+    fn row(raw: i32, started: u64, parent: i32, group: i32) -> Entry {
+        let id = Identity { pid: pid(raw), started };
+        Entry { id, parent, group, session: group, over: false }
+    }
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
+        let line = b"42 (a) R 1 (b) S 7 8 9 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3\n";
+        let entry = parse(pid(42), line).unwrap();
+        let expected = Entry {
+            id: Identity { pid: pid(42), started: 98765 },
+            parent: 7,
+            group: 8,
+            session: 9,
+            over: false,
+        };
+        assert_eq!(entry, expected);
+        assert!(parse(pid(42), b"42 (a) Z 7 8 9 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 98765 1").unwrap().over);
+        assert_eq!(parse(pid(42), b"42 (cut o"), None);
+    }
+
+    #[test]
+    fn a_family_is_its_group_its_marked_ones_and_their_descendants_but_nobody_older() {
+        let root = Identity { pid: pid(900_100), started: 50 };
+        let table = [
+            row(900_100, 50, 1, 900_100),
+            row(900_101, 51, 1, 900_100),       // in the group, its parent is gone
+            row(900_102, 51, 900_101, 900_102), // a child with a session of its own
+            row(900_103, 52, 1, 900_103),       // escaped, marked
+            row(900_104, 52, 900_103, 900_103), // and its child
+            row(900_105, 52, 1, 900_105),       // a stranger
+            row(900_106, 49, 1, 900_103),       // older than the root
+        ];
+        let found = family(&table, &[root], 50, |entry| {
+            [900_103, 900_106].contains(&entry.id.pid.as_raw_nonzero().get())
+        });
+        let mut found: Vec<i32> = found.iter().map(|entry| entry.id.pid.as_raw_nonzero().get()).collect();
+        found.sort_unstable();
+        assert_eq!(found, [900_100, 900_101, 900_102, 900_103, 900_104]);
+
+        let recycled = Identity { started: 40, ..root };
+        assert_eq!(family(&table, &[recycled], 40, |_| false), []);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_is_not_the_one_meant_is_not_signalled() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let row = entry(Pid::from_child(&child)).unwrap();
+        signal(Identity { started: row.id.started + 1, ..row.id }, Signal::KILL);
+        assert_eq!(entry(row.id.pid).map(|row| row.over), Some(false));
+        signal(row.id, Signal::KILL);
+        assert!(!child.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,1 @@
+//! Behaviour of whole programs under this room.
