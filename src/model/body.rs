@@ -1,0 +1,242 @@
+//! Reads one response body into a fold: how long it may be silent, how much it may
+//! hold, and whether it is a stream or a document.
+//!
+//! Invariant: success means that the fold saw its end. Whatever else ends the
+//! reading is a [`Broken`].
+
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use reqwest::Response;
+use serde_json::Value;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Progress;
+use super::complaint::Complaint;
+use super::dialect::{Fault, Fold, Step};
+use super::sse::{EventTooLarge, Parser};
+
+/// The most that a body may hold, in bytes, after decompression.
+pub(super) const MAX_BODY: usize = 64 << 20;
+
+/// The most that is read of the body of an error, in bytes.
+pub(super) const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// How long the end of a stream may take after its answer is complete: a last event
+/// with the usage, or the end of the body, without which the connection is lost.
+const GRACE: Duration = Duration::from_secs(2);
+const END_OF_BODY: Duration = Duration::from_millis(10);
+
+/// How much of a body that is no answer is kept for the message, in bytes.
+const HEAD: usize = 120;
+
+/// How long one request may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bounds {
+    /// When it must be done.
+    pub deadline: Option<Instant>,
+    /// How long nothing may come. Pings and comments are not something.
+    pub idle: Option<Duration>,
+}
+
+/// Which bound was passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expired {
+    Idle(Duration),
+    Deadline,
+}
+
+/// Why a body gave no answer.
+#[derive(Debug)]
+pub(super) enum Broken {
+    Expired(Expired),
+    /// The connection broke.
+    Lost(reqwest::Error),
+    /// It ended before the answer did.
+    Cut,
+    /// It passed [`MAX_BODY`].
+    TooLarge,
+    EventTooLarge(EventTooLarge),
+    /// It is no answer at all; holds its first bytes.
+    Foreign(Vec<u8>),
+    Fault(Fault),
+}
+
+/// One timer for both bounds. Progress only moves a time stamp: the timer itself is
+/// set again when it fires too early, not with every chunk.
+pub(super) struct Clock {
+    bounds: Bounds,
+    last: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clock {
+    /// Starts now.
+    pub(super) fn start(bounds: Bounds) -> Clock {
+        let mut clock = Clock { bounds, last: Instant::now(), timer: None };
+        clock.timer = clock.due().map(|due| Box::pin(sleep_until(due)));
+        clock
+    }
+
+    /// Something came.
+    pub(super) fn progress(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Only the end is missing: it may take this long and no longer.
+    fn shorten(&mut self, idle: Duration) {
+        self.bounds.idle = Some(self.bounds.idle.map_or(idle, |known| known.min(idle)));
+        self.last = Instant::now();
+        self.timer = self.due().map(|due| Box::pin(sleep_until(due)));
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let idle = self.bounds.idle.and_then(|idle| self.last.checked_add(idle));
+        idle.into_iter().chain(self.bounds.deadline).min()
+    }
+
+    /// Runs a future until it is done or a bound has passed.
+    pub(super) async fn run<F: Future>(&mut self, future: F) -> Result<F::Output, Expired> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(output));
+            }
+            while let (Some(due), Some(timer)) = (self.due(), self.timer.as_mut()) {
+                if timer.as_mut().poll(context).is_pending() {
+                    break;
+                }
+                let now = Instant::now();
+                if due <= now {
+                    let late = self.bounds.deadline.is_some_and(|deadline| deadline <= now);
+                    let idle = Expired::Idle(self.bounds.idle.unwrap_or_default());
+                    return Poll::Ready(Err(if late { Expired::Deadline } else { idle }));
+                }
+                timer.as_mut().reset(due);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+enum Shape {
+    /// Nothing but white space so far.
+    Unknown,
+    Stream(Box<Parser>),
+    Document(Vec<u8>),
+}
+
+/// Reads the body into `fold`, until its terminal event.
+///
+/// # Errors
+/// [`Broken`] with the reason; what came until then is in the fold.
+pub(super) async fn read(
+    response: &mut Response,
+    fold: &mut dyn Fold,
+    clock: &mut Clock,
+    on_progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<(), Broken> {
+    let mut shape = Shape::Unknown;
+    let mut head = Vec::new();
+    let (mut bytes, mut settled, mut events) = (0_usize, false, 0_u64);
+    loop {
+        let chunk = match clock.run(response.chunk()).await {
+            Ok(Ok(Some(chunk))) => chunk,
+            // The answer is there; how the connection ends is nobody's business.
+            _ if settled => return Ok(()),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(Broken::Lost(error)),
+            Err(expired) => return Err(Broken::Expired(expired)),
+        };
+        bytes = bytes.saturating_add(chunk.len());
+        if bytes > MAX_BODY {
+            return Err(Broken::TooLarge);
+        }
+        if matches!(shape, Shape::Unknown) {
+            shape = match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                None => continue,
+                Some(b'{' | b'[') => Shape::Document(Vec::new()),
+                Some(b'<') => return Err(Broken::Foreign(chunk.iter().copied().take(HEAD).collect())),
+                Some(_) => Shape::Stream(Box::default()),
+            };
+        }
+        match &mut shape {
+            Shape::Unknown => {}
+            Shape::Document(document) => {
+                document.extend_from_slice(&chunk);
+                clock.progress();
+            }
+            Shape::Stream(parser) => {
+                if head.len() < HEAD {
+                    head.extend(chunk.iter().take(HEAD - head.len()));
+                }
+                let mut step = Ok(Step::Ping);
+                let mut moved = false;
+                let parsed = parser.push(&chunk, |event| {
+                    events += 1;
+                    step = fold.event(event.kind, &event.data);
+                    moved |= step != Ok(Step::Ping);
+                    if matches!(step, Ok(Step::Done) | Err(_)) {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                });
+                match (parsed, step) {
+                    (_, Ok(Step::Done)) => {
+                        clock.shorten(END_OF_BODY);
+                        while let Ok(Ok(Some(_))) = clock.run(response.chunk()).await {}
+                        return Ok(());
+                    }
+                    (_, Err(fault)) => return Err(Broken::Fault(fault)),
+                    (Err(error), _) => return Err(Broken::EventTooLarge(error)),
+                    (Ok(()), Ok(Step::Settled)) if !settled => {
+                        settled = true;
+                        clock.shorten(GRACE);
+                    }
+                    (Ok(()), Ok(_)) if moved => clock.progress(),
+                    (Ok(()), Ok(_)) => {}
+                }
+            }
+        }
+        on_progress(Progress { text: fold.text(), bytes: bytes as u64 });
+    }
+    match shape {
+        Shape::Document(document) => read_document(&document, fold),
+        // Not one event, and nobody said that there would be any.
+        Shape::Stream(_) if events == 0 && !is_event_stream(response) => Err(Broken::Foreign(head)),
+        Shape::Unknown if !is_event_stream(response) => Err(Broken::Foreign(head)),
+        Shape::Stream(_) | Shape::Unknown => Err(Broken::Cut),
+    }
+}
+
+fn read_document(document: &[u8], fold: &mut dyn Fold) -> Result<(), Broken> {
+    match serde_json::from_slice(document) {
+        Ok(value @ Value::Array(_)) => {
+            let none = || Fault::Garbled("the answer is a JSON list".to_owned());
+            Err(Broken::Fault(Complaint::read(&value).map_or_else(none, Fault::Complaint)))
+        }
+        Ok(value) => fold.document(value).map_err(Broken::Fault),
+        Err(error) if error.is_eof() => Err(Broken::Cut),
+        Err(_) => Err(Broken::Foreign(document.iter().copied().take(HEAD).collect())),
+    }
+}
+
+fn is_event_stream(response: &Response) -> bool {
+    let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Reads the body of an error, as far as it comes and no further than its bound.
+pub(super) async fn read_error(response: &mut Response, clock: &mut Clock) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < MAX_ERROR_BODY {
+        let Ok(Ok(Some(chunk))) = clock.run(response.chunk()).await else { break };
+        body.extend(chunk.iter().take(MAX_ERROR_BODY - body.len()));
+    }
+    body
+}
