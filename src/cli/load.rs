@@ -10,7 +10,8 @@ use super::terminal::Terminal;
 use crate::graph::CallGraph;
 use crate::graph::lint::{LintContext, lint};
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
-use crate::plan::{Given, Plan};
+use crate::plan::Plan;
+use crate::plan::load::{Environment, Given};
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub fn load_given(
     how: Loading,
     strict: bool,
 ) -> Result<Ready, Complaint> {
-    let loaded = crate::plan::load(&args.plan, given);
+    let loaded = crate::plan::load::load(&args.plan, given);
     let mut found = loaded.diagnostics;
     let ready = loaded.plan.map(|plan| {
         let graph = CallGraph::of(&plan);
@@ -111,17 +112,15 @@ fn show(
 /// # Errors
 /// [`Complaint`] for a `--var` without `=` or a vars file that cannot be read.
 pub fn given(args: &PlanArgs) -> Result<Given, Complaint> {
-    let mut given = Given::new(environment());
-    for file in &args.vars_file {
-        given.read_vars_file(file).map_err(Complaint::usage)?;
-    }
+    let mut vars = Vec::new();
     for pair in &args.vars {
         let Some((name, value)) = pair.split_once('=') else {
             return Err(Complaint::usage(format!("--var {pair}: write --var {pair}=VALUE")));
         };
-        given.set_var(name, value);
+        vars.push((name.to_owned(), value.to_owned()));
     }
-    Ok(given)
+    let environment = Environment { vars: environment() };
+    Ok(Given { vars, vars_files: args.vars_file.clone(), environment, ..Given::default() })
 }
 
 /// The process's environment, as far as it is text.

@@ -54,17 +54,50 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
 pub fn result(view: &RunView, output: Output, terminal: &Terminal) -> String {
     match output {
         Output::Text => results::render(view, &terminal.out_style()),
-        Output::Json => format!("{:#}\n", result_json::render(view)),
+        Output::Json => result_json::render(view).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}\n")),
         Output::Markdown => markdown::render(view),
     }
 }
 
-fn one(_view: &RunView, _call: &str, _output: Output, _terminal: &Terminal) -> Result<String, Complaint> {
-    todo!()
+fn one(view: &RunView, call: &str, output: Output, terminal: &Terminal) -> Result<String, Complaint> {
+    if output == Output::Json {
+        let document = result_json::document(view);
+        let calls = document["calls"].as_array().map_or(&[][..], Vec::as_slice);
+        let found = calls.iter().find(|entry| entry["id"] == call);
+        return found.map(|entry| format!("{entry:#}\n")).ok_or_else(|| no_such_call(view, call));
+    }
+    results::render_one(view, call, &terminal.out_style()).ok_or_else(|| no_such_call(view, call))
 }
 
-fn raw(_view: &RunView, _call: &str) -> Result<String, Complaint> {
-    todo!()
+/// The output as it came. Nothing is made safe for a terminal: it is meant for a file or a program.
+fn raw(view: &RunView, name: &str) -> Result<String, Complaint> {
+    let instances = view.calls.iter().flat_map(|call| call.each().map(move |(id, instance)| (call, id, instance)));
+    let mut texts = Vec::new();
+    for (call, id, instance) in instances {
+        if id.to_string() == name || call.id().as_str() == name {
+            match &instance.outcome {
+                Some(outcome) => texts.push(outcome.output.text.to_string()),
+                None => return Err(Complaint::usage(format!("`{id}` has not ended yet"))),
+            }
+        }
+    }
+    if texts.is_empty() {
+        return Err(no_such_call(view, name));
+    }
+    let mut text = texts.join("\n");
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn no_such_call(view: &RunView, name: &str) -> Complaint {
+    let ids: Vec<&str> = view.calls.iter().map(|call| call.id().as_str()).collect();
+    let near = ids.iter().max_by(|a, b| {
+        strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
+    });
+    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    Complaint::usage(format!("the run has no call `{name}`{hint}"))
 }
 
 /// `fanout list`.

@@ -1,7 +1,6 @@
 //! `fanout run` and `fanout resume`: build the world, run, show, exit.
 
 use std::collections::{HashMap, HashSet};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -55,9 +54,12 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
     if earlier.is_complete_success() {
         return Err(Complaint::usage(format!("{} ended as a success; there is nothing to resume", head.run)));
     }
-    let args = PlanArgs { plan: PathBuf::from(&head.plan_path), vars: Vec::new(), vars_file: Vec::new() };
-    let mut given = load::given(&args)?;
-    given.take_vars(&head.vars);
+    // The values that the run was given, in the form in which a plan takes them.
+    let vars = dir.join("vars.json");
+    std::fs::write(&vars, serde_json::Value::Object(head.vars.clone()).to_string())
+        .map_err(|error| Complaint { code: exit::STORAGE, message: format!("{}: {error}", vars.display()) })?;
+    let args = PlanArgs { plan: PathBuf::from(&head.plan_path), vars: Vec::new(), vars_file: vec![vars] };
+    let given = load::given(&args)?;
     let ready = load::load_given(&args, &given, terminal, Loading::Quiet, false)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let start = |listeners| Journal::resume(&dir, listeners).map(|(journal, past)| (journal, Some(past)));
@@ -95,12 +97,7 @@ fn go(
             }
         }) as live::Listener
     };
-    let mut listeners = vec![folded, listener];
-    if how.json && !how.quiet && !std::io::stderr().is_terminal() {
-        // Events are on standard output; without a person there is nobody to tell the rest to.
-    } else if how.json {
-        listeners.push(Box::new(|_: &Arc<Record>| {}));
-    }
+    let listeners = vec![folded, listener];
     let outcome = runtime.block_on(async {
         let (journal, earlier) = start(listeners).map_err(|error| journal_complaint(&error))?;
         let run = journal.run_id().clone();
@@ -203,7 +200,7 @@ pub fn journal_complaint(error: &JournalError) -> Complaint {
 fn write_reports(plan: &Plan, view: &RunView, terminal: &Terminal) {
     for (format, path) in &plan.report {
         let text = match format.as_str() {
-            "json" => format!("{:#}\n", result_json::render(view)),
+            "json" => result_json::render(view).unwrap_or_default(),
             _ => markdown::render(view),
         };
         if let Err(error) = write_whole(path, &text) {

@@ -56,5 +56,23 @@ pub fn render(view: &RunView, style: &Style) -> String {
     page.finish()
 }
 
+/// One call, or one instance of it (`review[2]`), with its whole output; `None` if the run has no such.
+pub fn render_one(view: &RunView, name: &str, style: &Style) -> Option<String> {
+    let mut page = Page::new(style);
+    let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
+    let blocks = Blocks { run, lines: usize::MAX };
+    if let Some(call) = view.calls.iter().find(|call| call.id().as_str() == name) {
+        blocks.call(&mut page, call);
+    } else {
+        let (call, id, instance) = view
+            .calls
+            .iter()
+            .flat_map(|call| call.each().map(move |(id, instance)| (call, id, instance)))
+            .find(|(_, id, _)| id.to_string() == name)?;
+        blocks.one(&mut page, call, &id, instance);
+    }
+    Some(page.finish())
+}
+
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,13 @@ impl Blocks<'_> {
         self.instance(page, 2, &id, view, call.planned.background);
     }
 
+    /// The block of one instance of an expanded call.
+    pub(super) fn one(&self, page: &mut Page<'_>, call: &CallView, id: &InstanceId, view: &InstanceView) {
+        let label = call.label(id.index).unwrap_or(&call.planned.description);
+        page.heading(mark(view, page.style), &id.to_string(), label);
+        self.instance(page, 2, id, view, call.planned.background);
+    }
+
     fn expanded(&self, page: &mut Page<'_>, call: &CallView) {
         let views: Vec<_> = call.each().filter(|(_, view)| view.state != State::Waiting).collect();
         if views.is_empty() {
