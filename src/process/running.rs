@@ -138,6 +138,8 @@ impl Running {
         // left of the group is killed when the status has been collected.
         while self.collected.is_none() && orphans::adopts() && orphans::any() {
             if sweep::members(self.root, &self.tag).is_empty() {
+                // Somebody else's, or one that has just ended: then it is reaped.
+                orphans::any();
                 return;
             }
             sleep(pause).await;

@@ -5,7 +5,8 @@
 //! path needs no `fork`, whose cost grows with this process's memory.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -21,6 +22,8 @@ use super::sweep::{TAG, Tag};
 
 /// Where programs are looked up when the environment names no `PATH` (as `execvp` does).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+const NO_FORMAT: &str = "it is no program for this machine and has no `#!` line";
 
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +130,7 @@ pub(super) fn start(spec: &Spec, tag: &Tag) -> Result<Child, SpawnError> {
         command.env(&spec.marker.0, &spec.marker.1);
     }
     command.env(TAG, tag.as_os_str());
-    leave_the_terminal(&mut command).map_err(SpawnError::Resources)?;
+    leave_the_terminal(&mut command, &spec.cwd.join(&program))?;
     orphans::start(|| command.spawn(), |child| Pid::from_raw(i32::try_from(child.id()?).ok()?))
         .map_err(|problem| explain(problem, spec, &program))
 }
@@ -135,20 +138,29 @@ pub(super) fn start(spec: &Spec, tag: &Tag) -> Result<Child, SpawnError> {
 /// A new group in any case, and a new session where there is a terminal to leave.
 ///
 /// A session has to be made between `fork` and `exec`, and `fork` copies the page tables of this
-/// process: about 0.6 ms at 20 MB and 2 ms at 50 MB, where `posix_spawn` with a new group takes
-/// 0.1 ms at any size. Without a terminal (CI, cron, a service) the group alone does the same:
-/// there is nothing that the child could open as `/dev/tty`.
-fn leave_the_terminal(command: &mut Command) -> io::Result<()> {
+/// process: about 0.2 ms for an empty one, 2 ms at 50 MB and 7 ms at 200 MB, where `posix_spawn`
+/// with a new group takes 0.1 ms at any size. Without a terminal (CI, cron, a service) the group
+/// alone does the same: there is nothing that the child could open as `/dev/tty`.
+fn leave_the_terminal(command: &mut Command, program: &Path) -> Result<(), SpawnError> {
     static TERMINAL: OnceLock<bool> = OnceLock::new();
-    let terminal = *TERMINAL.get_or_init(|| std::fs::File::open("/dev/tty").is_ok());
-    if terminal {
-        // Only the hook: the crate's own child handle would wait for the whole group.
-        let core = CommandWrap::from(Command::new(""));
-        ProcessSession.pre_spawn(command, &core)
-    } else {
+    if !*TERMINAL.get_or_init(|| File::open("/dev/tty").is_ok()) {
         command.process_group(0);
-        Ok(())
+        return Ok(());
     }
+    // After `fork`, what the system cannot run is handed to `sh`, unlike by `posix_spawn`.
+    if is_text_for_nobody(program) {
+        return Err(SpawnError::NotExecutable { path: program.to_owned(), problem: NO_FORMAT.to_owned() });
+    }
+    // Only the hook: the crate's own child handle would wait for the whole group.
+    let core = CommandWrap::from(Command::new(""));
+    ProcessSession.pre_spawn(command, &core).map_err(SpawnError::Resources)
+}
+
+/// Whether a file is text that does not begin with the name of its interpreter.
+fn is_text_for_nobody(program: &Path) -> bool {
+    let mut beginning = Vec::new();
+    let read = File::open(program).and_then(|file| file.take(128).read_to_end(&mut beginning));
+    read.is_ok() && !beginning.starts_with(b"#!") && !beginning.contains(&0)
 }
 
 fn set_environment(command: &mut Command, env: &Environment) {
@@ -238,10 +250,7 @@ fn explain(problem: io::Error, spec: &Spec, program: &Path) -> SpawnError {
             };
             SpawnError::NotExecutable { path, problem }
         }
-        Some(Errno::NOEXEC) => {
-            let problem = "it is no program for this machine and has no `#!` line".to_owned();
-            SpawnError::NotExecutable { path, problem }
-        }
+        Some(Errno::NOEXEC) => SpawnError::NotExecutable { path, problem: NO_FORMAT.to_owned() },
         Some(_) | None => SpawnError::Other { program: name, source: problem },
     }
 }
@@ -256,10 +265,9 @@ fn folder(path: &Path) -> SpawnError {
 }
 
 fn missing_interpreter(path: &Path) -> String {
-    use std::io::Read;
     let mut beginning = Vec::new();
     // The system itself reads no more than 256 bytes of that line.
-    let read = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut beginning));
+    let read = File::open(path).and_then(|file| file.take(256).read_to_end(&mut beginning));
     let line = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match (read, line.strip_prefix(b"#!")) {
         (Ok(_), Some(rest)) => {

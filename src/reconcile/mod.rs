@@ -15,11 +15,16 @@
 pub mod census;
 pub mod settings;
 
+mod agreement;
 mod collect;
 mod command;
+mod compare;
 #[cfg(test)]
 mod fixture;
+mod normalize;
 mod panel;
+mod similarity;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +41,7 @@ pub use panel::{Panel, Voice};
 pub use settings::SettingsError;
 
 /// The strategies that this room computes, as they are written in a plan.
-pub const STRATEGIES: [&str; 2] = ["collect", "command"];
+pub const STRATEGIES: [&str; 3] = ["collect", "compare", "command"];
 
 /// One instance of a call that the step reads, with how it ended.
 #[derive(Debug, Clone)]
@@ -267,6 +272,7 @@ pub fn program_input(
 fn choose(strategy: &str, settings: &Map<String, Value>) -> Result<Box<dyn Strategy>, SettingsError> {
     Ok(match strategy {
         "collect" => Box::new(collect::Collect::read(settings)?),
+        "compare" => Box::new(compare::Compare::read(settings)?),
         "command" => Box::new(command::Command::read(settings)?),
         unknown => return Err(SettingsError::unknown_strategy(unknown, &STRATEGIES)),
     })

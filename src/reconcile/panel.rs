@@ -3,6 +3,8 @@
 //! Invariant: a [`Voice`] belongs to a call that succeeded and whose answer is not
 //! empty; voices stand in plan order.
 
+use std::cell::OnceCell;
+
 use serde_json::Value;
 
 use super::census::{Census, Missing, Silent};
@@ -30,6 +32,8 @@ pub struct Voice<'a> {
     pub answer: &'a Answer,
     /// What the caller's expression made of it.
     pub normalized: Option<&'a str>,
+    /// The text read as JSON, once somebody asked.
+    read: OnceCell<Option<Value>>,
 }
 
 impl<'a> Panel<'a> {
@@ -68,7 +72,7 @@ impl<'a> Panel<'a> {
                 let name = name(&call, label.as_deref());
                 let normalized =
                     inputs.normalized.as_ref().and_then(|all| all.get(position)).map(String::as_str);
-                voices.push(Voice { call, name, answer, normalized });
+                voices.push(Voice { call, name, answer, normalized, read: OnceCell::new() });
             }
         }
         Ok(Panel { inputs, voices, census })
@@ -86,10 +90,28 @@ impl Voice<'_> {
         self.answer.outcome.output.json.as_deref()
     }
 
+    /// The parsed output; where the call asked for none, the text read as JSON if it is JSON.
+    pub fn data(&self) -> Option<&Value> {
+        self.json().or_else(|| self.read.get_or_init(|| parse_json(self.text())).as_ref())
+    }
+
+    /// What stands at a JSON pointer; `null` counts as nothing.
+    pub fn at(&self, pointer: &str) -> Option<&Value> {
+        self.data()?.pointer(pointer).filter(|value| !value.is_null())
+    }
+
     /// The parsed output, or the text as a JSON string.
     pub fn value(&self) -> Value {
         self.json().cloned().unwrap_or_else(|| Value::String(self.text().to_owned()))
     }
+}
+
+/// Reads a text that is one JSON value, with or without a code fence around it.
+pub(super) fn parse_json(text: &str) -> Option<Value> {
+    let text = text.trim();
+    let inner = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
+    let inner = inner.and_then(|fenced| fenced.split_once('\n')).map_or(text, |(_, body)| body);
+    serde_json::from_str(inner.trim()).ok()
 }
 
 /// How people are told who it is.

@@ -61,12 +61,17 @@ impl<'a> Settings<'a> {
         SettingsError { key: format!("{}{key}", self.path), message: message.into(), help: help.into() }
     }
 
+    /// An error about a word that is none of `known`.
+    pub(super) fn unknown_word(&self, key: &str, word: &str, known: &[&str]) -> SettingsError {
+        self.error(key, format!("there is no `{word}`"), instead(word, known))
+    }
+
     /// The value as it stands; `null` counts as absent.
     pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    /// One of the words `allowed`; the first where the key is absent.
+    /// What one of the words `allowed` means.
     pub(super) fn word<T: Copy>(&self, key: &str, allowed: &[(&str, T)]) -> Result<Option<T>, SettingsError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let words: Vec<&str> = allowed.iter().map(|(word, _)| *word).collect();
@@ -75,7 +80,7 @@ impl<'a> Settings<'a> {
         };
         match allowed.iter().find(|(word, _)| *word == text) {
             Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(self.error(key, format!("there is no `{text}`"), instead(text, &words))),
+            None => Err(self.unknown_word(key, text, &words)),
         }
     }
 
