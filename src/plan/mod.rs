@@ -11,6 +11,11 @@
 
 pub mod code;
 pub mod diagnostic;
+mod file;
+mod read;
+mod record;
+mod scalar;
+mod suggest;
 pub mod template;
 pub mod yaml;
 

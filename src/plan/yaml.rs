@@ -208,7 +208,9 @@ impl<'s> Builder<'s, '_> {
             Event::Alias(id) => self.alias(id, at)?,
             Event::UnresolvedAlias(name) => {
                 let message = format!("`*{name}` refers to an anchor that is not defined above");
-                let help = format!("write `&{name}` at the value that it refers to; a text that begins with `*` needs quotes");
+                let help = format!(
+                    "write `&{name}` at the value that it refers to; a text that begins with `*` needs quotes"
+                );
                 self.faults.push(Diagnostic::error(code::ALIAS, at, message).help(help));
                 self.finish(Made { node: Node::new(at, Kind::Broken), size: 1, height: 0 }, 0);
             }
@@ -225,8 +227,11 @@ impl<'s> Builder<'s, '_> {
 
     /// An empty value is shown at its key, and a block without its trailing line break.
     fn scalar_place(&self, at: Span, text: &str, style: ScalarStyle) -> Span {
-        if let (true, ScalarStyle::Plain, Some(Open { content: Content::Map { key: Some((_, key)), .. }, .. })) =
-            (text.is_empty(), style, self.stack.last())
+        if let (
+            true,
+            ScalarStyle::Plain,
+            Some(Open { content: Content::Map { key: Some((_, key)), .. }, .. }),
+        ) = (text.is_empty(), style, self.stack.last())
         {
             return *key;
         }
@@ -310,7 +315,9 @@ impl<'s> Builder<'s, '_> {
         match &mut open.content {
             Content::List(items) => items.push(node),
             Content::Map { entries, key, merges } => match key.take() {
-                Some((name, at)) if name == "<<" && text.get(range(at)) == Some("<<") => merges.push((at, node)),
+                Some((name, at)) if name == "<<" && text.get(range(at)) == Some("<<") => {
+                    merges.push((at, node))
+                }
                 Some((key, at)) => entries.push(Entry { key, at, value: node }),
                 None => match &node.target().kind {
                     Kind::Scalar(name, _) => *key = Some((name.clone(), place)),
@@ -461,7 +468,10 @@ fn explain(error: &ScanError, text: &str, start: usize) -> (String, Option<Strin
     let whole = format!("{line}{rest}");
     let unquoted_braces = whole.contains(": {{") || whole.contains("- {{");
     let help = match error.kind() {
-        E::TabNotAllowed | E::TabInBlockIndentation | E::TabInIndentation | E::TabInPlainScalar
+        E::TabNotAllowed
+        | E::TabInBlockIndentation
+        | E::TabInIndentation
+        | E::TabInPlainScalar
         | E::TabAtBlockScalarStart => {
             let message = "a tab stands where YAML allows only spaces".to_owned();
             return (message, Some("indent with spaces".to_owned()));
@@ -473,7 +483,9 @@ fn explain(error: &ScanError, text: &str, start: usize) -> (String, Option<Strin
         E::MappingValueNotAllowed | E::MappingKeyNotAllowed | E::InvalidColonPlacement => {
             Some("a text with `: ` in it needs quotes, or `|` and a line of its own".to_owned())
         }
-        E::UnexpectedCharacter { .. } => Some("a text that begins with this character needs quotes".to_owned()),
+        E::UnexpectedCharacter { .. } => {
+            Some("a text that begins with this character needs quotes".to_owned())
+        }
         E::SimpleKeyExpected | E::InvalidSimpleKey => Some("a key ends with `: `".to_owned()),
         _ => None,
     };
