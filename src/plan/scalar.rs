@@ -38,11 +38,6 @@ pub(super) fn plain(text: &str) -> Option<Value> {
     if is_float(unsigned) { float(text) } else { Some(Value::String(text.to_owned())) }
 }
 
-/// True for a plain scalar that is only a text.
-pub(super) fn is_text(text: &str) -> bool {
-    matches!(plain(text), Some(Value::String(_)))
-}
-
 fn whole(digits: &str, radix: u32) -> Option<u64> {
     let all = !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
     all.then(|| u64::from_str_radix(digits, radix).ok()).flatten()

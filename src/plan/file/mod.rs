@@ -36,7 +36,7 @@ record! {
         /// Files whose `providers`, `agents`, `vars` and `mcp` are merged in; nearest wins.
         include: OneOrMany<At<String>>,
         /// Names with defaults. `{required: true, description: …, type: …, enum: …}` has none. Set by `--var k=v`, `--vars-file`, `FANOUT_VAR_K`.
-        vars: Entries<Data>,
+        vars: Entries<VarShape>,
         /// Where model calls go; the built-in providers need no entry.
         providers: Entries<ProviderFile>,
         /// Who makes a call: reusable agent types.
@@ -71,7 +71,7 @@ record! {
         /// More files.
         include: OneOrMany<At<String>>,
         /// Names with defaults.
-        vars: Entries<Data>,
+        vars: Entries<VarShape>,
         /// Where model calls go.
         providers: Entries<ProviderFile>,
         /// Who makes a call.
@@ -94,6 +94,44 @@ record! {
         r#enum: Vec<Data>,
         /// Its value where it is not given; only with `required: false`.
         default: Data,
+    }
+}
+
+/// A var: a value, or what it must be given as.
+#[derive(Debug, Clone)]
+pub(crate) enum VarShape {
+    /// A map with the key `required`.
+    Declared(Box<VarFile>),
+    /// Anything else is its default.
+    Default(Data),
+}
+
+impl Read for VarShape {
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<VarShape> {
+        match &node.kind {
+            Kind::Map(entries) if entries.iter().any(|entry| entry.key == "required") => {
+                <Box<VarFile>>::read(node, reader).map(VarShape::Declared)
+            }
+            Kind::Scalar(..) | Kind::List(_) | Kind::Map(_) | Kind::Shared(_) | Kind::Broken => {
+                Data::read(node, reader).map(VarShape::Default)
+            }
+        }
+    }
+}
+
+impl JsonSchema for VarShape {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Var".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let declared = generator.subschema_for::<VarFile>();
+        json_schema!({
+            "if": { "type": "object", "required": ["required"] },
+            "then": declared
+        })
     }
 }
 

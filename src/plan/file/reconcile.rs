@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::value::{CommandText, Data, PromptText, Text};
+use super::value::{CommandText, Data, PromptText};
 use crate::plan::Quantity;
 use crate::plan::read::{At, OneOrMany, Read, Reader};
-use crate::plan::record::{record, unknown_key, words};
+use crate::plan::record::{record, words};
 use crate::plan::yaml::{Kind, Node};
 
 record! {
@@ -23,29 +23,31 @@ record! {
         min: Quantity,
 
         /// `vote`: the fields that are voted on, as JSON pointers. Default: the whole answer.
-        on: OneOrMany<String>,
+        on: OneOrMany<At<String>>,
         /// `vote`: the share or number of votes that the winner must have.
-        quorum: Quantity,
+        quorum: Data,
+        /// `vote`: what a tie is: `report`, `fail`, or how it is broken.
+        ties: Data,
         /// `vote`: the weight of each call, agent or model; or `{from: labelled.jsonl}`.
         weights: Data,
-        /// `vote` and `compare`: what counts as the same answer: `case`, `space`, `number`, `json`, or an expression.
-        normalize: OneOrMany<String>,
+        /// What makes no difference between two answers: `case`, `space`, `number`, `json`, `punctuation`, or `{expression: …}`; one or a list.
+        normalize: Data,
 
         /// `merge`: JSON pointer to the list of items in each result.
-        items: String,
+        items: At<String>,
         /// `merge`: the fields that make two items the same, as JSON pointers.
-        key: OneOrMany<String>,
+        key: OneOrMany<At<String>>,
         /// `merge`: items are the same when this text is similar enough.
         similar: SimilarFile,
         /// `merge`: the fields on which items may disagree, as JSON pointers.
-        conflicts: OneOrMany<String>,
+        conflicts: OneOrMany<At<String>>,
         /// What to do about conflicts: `report`, `fail`, `decide`, or `{prefer: [call, …]}`.
         on_conflict: OnConflict,
         /// `merge` and `best`: which items are kept, such as `{min_agree: 2}`.
         keep: Data,
 
         /// `best`: what is best: `checks`, `cost`, `time`, `size`, or a JSON pointer to a score.
-        by: OneOrMany<String>,
+        by: Data,
 
         /// `synthesize`: what the parent's model is asked.
         prompt: PromptText,
@@ -80,8 +82,8 @@ words! {
 pub(crate) fn keys_of(strategy: StrategyWord) -> &'static [&'static str] {
     match strategy {
         StrategyWord::Collect => &[],
-        StrategyWord::Compare => &["on", "normalize"],
-        StrategyWord::Vote => &["on", "quorum", "weights", "normalize", "on_conflict"],
+        StrategyWord::Compare => &["on", "normalize", "similar", "on_conflict"],
+        StrategyWord::Vote => &["on", "quorum", "ties", "weights", "normalize", "on_conflict"],
         StrategyWord::Merge => &["items", "key", "similar", "conflicts", "on_conflict", "keep", "normalize"],
         StrategyWord::Best => &["by", "keep", "weights"],
         StrategyWord::Patch => &["on_conflict"],
@@ -106,7 +108,7 @@ record! {
     /// When two items say the same.
     struct SimilarFile {
         /// The text that is compared, as a JSON pointer.
-        on: OneOrMany<String> = required,
+        on: OneOrMany<At<String>> = required,
         /// How similar is enough, from 0 to 1. Default: 0.85.
         at: f64,
     }
@@ -133,20 +135,20 @@ words! {
     }
 }
 
+record! {
+    /// Whose word counts.
+    struct Prefer {
+        /// Calls or agents; the first that says something wins.
+        prefer: OneOrMany<At<String>> = required,
+    }
+}
+
 impl Read for OnConflict {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<OnConflict> {
-        let Kind::Map(entries) = &node.kind else {
+        let Kind::Map(_) = &node.kind else {
             return OnConflictWord::read(node, reader).map(OnConflict::Word);
         };
-        let mut prefer = None;
-        for entry in entries {
-            if entry.key == "prefer" {
-                prefer = reader.read(&entry.value).map(|OneOrMany(names)| OnConflict::Prefer(names));
-            } else {
-                unknown_key(entry, &["prefer"], reader);
-            }
-        }
-        prefer
+        Prefer::read(node, reader)?.prefer.map(|prefer| OnConflict::Prefer(prefer.value.0))
     }
 }
 
@@ -159,15 +161,7 @@ impl JsonSchema for OnConflict {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let word = generator.subschema_for::<OnConflictWord>();
-        let names = generator.subschema_for::<OneOrMany<At<String>>>();
-        json_schema!({ "anyOf": [
-            word,
-            {
-                "type": "object",
-                "properties": { "prefer": names },
-                "required": ["prefer"],
-                "additionalProperties": false
-            }
-        ] })
+        let prefer = generator.subschema_for::<Prefer>();
+        json_schema!({ "anyOf": [word, prefer] })
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::super::code;
 use super::super::diagnostic::{Diagnostic, Span};
 use super::super::read::{At, Read, Reader};
-use super::super::record::unknown_key;
+use super::super::record::record;
 use super::super::scalar;
 use super::super::yaml::{Kind, Node, Style};
 use crate::plan::Quantity;
@@ -36,10 +36,6 @@ impl Read for Text {
                 reader.expected(node, "a text")
             }
             Kind::Scalar(text, style) => Some(Text { at: node.at, text: text.to_string(), style: *style }),
-            Kind::Map(entries) if entries.is_empty() || entries.iter().any(|e| e.key.is_empty()) => {
-                // `prompt: {{ x }}` is a map in a map to YAML, and was reported as one.
-                None
-            }
             Kind::List(_) | Kind::Map(_) | Kind::Shared(_) | Kind::Broken => reader.expected(node, "a text"),
         }
     }
@@ -54,30 +50,20 @@ pub(crate) enum PromptText {
     File(At<String>),
 }
 
-impl Read for PromptText {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<PromptText> {
-        match file_of(node, reader) {
-            Some(file) => file.map(PromptText::File),
-            None => Text::read(node, reader).map(PromptText::Text),
-        }
+record! {
+    /// A file with a text.
+    struct FileRef {
+        /// Its path, relative to the folder of the file that this stands in, and beneath it.
+        file: String = required,
     }
 }
 
-/// For a map that is `{file: …}`: its path, or `Some(None)` when that was reported.
-fn file_of(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Option<At<String>>> {
-    let Kind::Map(entries) = &node.kind else { return None };
-    if entries.is_empty() || entries.iter().any(|entry| entry.key.is_empty()) {
-        return None;
+impl Read for PromptText {
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<PromptText> {
+        let Kind::Map(_) = &node.kind else { return Text::read(node, reader).map(PromptText::Text) };
+        let file = FileRef::read(node, reader)?.file?;
+        Some(PromptText::File(At { at: file.at, value: file.value }))
     }
-    let mut file = None;
-    for entry in entries {
-        if entry.key == "file" {
-            file = reader.read(&entry.value);
-        } else {
-            unknown_key(entry, &["file"], reader);
-        }
-    }
-    Some(file)
 }
 
 /// A command: text for `sh -c`, or a program with its arguments.
@@ -93,10 +79,8 @@ impl Read for CommandText {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<CommandText> {
         match &node.kind {
             Kind::List(_) => At::read(node, reader).map(CommandText::Argv),
-            Kind::Map(entries) if entries.iter().all(|e| !e.key.is_empty()) => {
-                reader.expected(node, "a command: a text for the shell, or a list")
-            }
-            Kind::Scalar(..) | Kind::Map(_) | Kind::Shared(_) | Kind::Broken => {
+            Kind::Map(_) => reader.expected(node, "a command: a text for the shell, or a list"),
+            Kind::Scalar(..) | Kind::Shared(_) | Kind::Broken => {
                 Text::read(node, reader).map(CommandText::Shell)
             }
         }
@@ -112,20 +96,20 @@ pub(crate) enum CheckText {
     Ask(Span),
 }
 
+record! {
+    /// A question to the parent's model, answered with yes or no.
+    struct AskCheck {
+        /// The question.
+        ask: Text = required,
+    }
+}
+
 impl Read for CheckText {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<CheckText> {
-        let Kind::Map(entries) = &node.kind else {
+        let Kind::Map(_) = &node.kind else {
             return CommandText::read(node, reader).map(CheckText::Command);
         };
-        let mut ask = None;
-        for entry in entries {
-            if entry.key == "ask" {
-                ask = reader.read::<Text>(&entry.value).map(|_| CheckText::Ask(entry.at));
-            } else {
-                unknown_key(entry, &["ask"], reader);
-            }
-        }
-        ask
+        AskCheck::read(node, reader)?.ask.map(|ask| CheckText::Ask(ask.key))
     }
 }
 
@@ -314,37 +298,37 @@ macro_rules! plain_schema {
 
 plain_schema! {
     Text: "Text" = { "type": ["string", "number", "boolean"] };
-    PromptText: "PromptText" = {
-        "anyOf": [
-            { "type": ["string", "number", "boolean"] },
-            {
-                "type": "object",
-                "properties": { "file": { "type": "string", "description": "A file under the folder of this one." } },
-                "required": ["file"],
-                "additionalProperties": false
-            }
-        ]
-    };
     CommandText: "CommandText" = {
         "anyOf": [
             { "type": "string" },
             { "type": "array", "items": { "type": ["string", "number", "boolean"] }, "minItems": 1 }
         ]
     };
-    CheckText: "CheckText" = {
-        "anyOf": [
-            { "type": "string" },
-            { "type": "array", "items": { "type": ["string", "number", "boolean"] }, "minItems": 1 },
-            {
-                "type": "object",
-                "properties": { "ask": { "type": "string" } },
-                "required": ["ask"],
-                "additionalProperties": false
-            }
-        ]
-    };
     Data: "Data" = {};
     Quantity: "Quantity" = {
         "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^[0-9.]+\\s*%$" }]
     };
+}
+
+macro_rules! either_schema {
+    ($($type:ident = $one:ty, $other:ty;)*) => {
+        $(impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let one = generator.subschema_for::<$one>();
+                let other = generator.subschema_for::<$other>();
+                json_schema!({ "anyOf": [one, other] })
+            }
+        })*
+    };
+}
+
+either_schema! {
+    PromptText = Text, FileRef;
+    CheckText = CommandText, AskCheck;
 }
