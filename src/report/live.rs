@@ -349,8 +349,15 @@ mod tests {
             listener(&record);
         }
         gate.open();
+        // When it has caught up, volatile news gets through again.
+        handle.suspend(|| ());
+        script.records.clear();
+        for record in script.progress("a", "after the stall", 1).shared() {
+            listener(&record);
+        }
         assert!(matches!(handle.finish(), End::Complete));
         let text = gate.text();
+        assert!(text.contains("after the stall"));
         assert_eq!(text.matches("\"type\":\"warned\"").count(), 3_000);
         assert_eq!(text.matches("\"type\":\"call_started\"").count(), 1);
         let progressed = text.matches("\"type\":\"call_progressed\"").count();
