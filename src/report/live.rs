@@ -21,7 +21,7 @@ use super::style::Style;
 use crate::event::Record;
 
 /// What the journal calls with every record, after it is durable. Never blocks.
-pub type Listener = Box<dyn Fn(&Arc<Record>) + Send + Sync>;
+pub type Listener = Box<dyn Fn(&Arc<Record>) + Send>;
 
 /// How many undelivered records there may be before volatile ones are dropped.
 const BACKLOG: usize = 1024;

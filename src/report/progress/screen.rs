@@ -95,19 +95,21 @@ impl Inner {
         }
         let mut out = "\r".to_owned();
         let _ = rise(&mut out, up);
-        if lines.is_empty() {
-            // Row by row: some terminals keep a screen that is cleared at one blow in their history.
+        if lines.is_empty() || self.columns != self.shown_columns {
+            // Row by row: some terminals keep a screen that is cleared at one blow in their history,
+            // and some remember that they folded a line until its rows are cleared.
             let height = up + below;
             for row in 0..height {
                 out.push_str(if row > 0 { "\x1b[B\x1b[2K" } else { "\x1b[2K" });
             }
             let _ = rise(&mut out, height.saturating_sub(1));
-        } else {
-            for (n, line) in lines.iter().enumerate() {
-                out.push_str(if n > 0 { "\r\n" } else { "" });
-                out.push_str(line);
-                out.push_str("\x1b[K");
-            }
+        }
+        for (n, line) in lines.iter().enumerate() {
+            out.push_str(if n > 0 { "\r\n" } else { "" });
+            out.push_str(line);
+            out.push_str("\x1b[K");
+        }
+        if !lines.is_empty() {
             // From the cursor to the end of the screen: whatever an old, longer frame has there.
             out.push_str("\x1b[J\r");
         }

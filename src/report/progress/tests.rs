@@ -168,9 +168,10 @@ fn a_frame_after_a_shrink_begins_where_the_folded_old_one_began() {
     assert!(first.starts_with("\rbusy"), "{first:?}");
     *terminal.size.lock().unwrap() = (24, 40);
     progress.draw().unwrap();
-    // Header and three calls were 79 columns wide or nearly: two rows each on 40 columns.
+    // All five lines were wider than 40 columns: ten rows now, the cursor on the ninth.
     let second = terminal.take();
-    assert!(second.starts_with("\r\x1b[8Abusy"), "{second:?}");
+    let cleared = format!("\r\x1b[8A\x1b[2K{}\x1b[9Abusy", "\x1b[B\x1b[2K".repeat(9));
+    assert!(second.starts_with(&cleared), "{second:?}");
     assert!(second.ends_with("\x1b[J\r"), "{second:?}");
 }
 
