@@ -5,7 +5,8 @@
 //! first column of the last line, so that after a shrink it is known how far up the
 //! frame begins: terminals fold lines that no longer fit, and each line is counted with
 //! the rows that it takes now. (A terminal that cuts instead of folding loses a few of
-//! the lines above the frame then.)
+//! the lines above the frame then; and rows that folding pushed out of the screen stay in
+//! the terminal's history, where nobody can erase them.)
 //!
 //! `indicatif` itself draws lines filled up to the last column and steps back as many
 //! rows as it drew, which is right only while the width stays. Its steps are therefore
