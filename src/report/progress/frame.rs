@@ -184,7 +184,7 @@ impl Columns {
         Columns {
             width,
             id: id.clamp(4, (width / 3).max(4)),
-            what: if roomy { what.min(width / 3) } else { 0 },
+            what: if roomy { what.min(width / 4) } else { 0 },
             tokens: if roomy { TOKENS } else { 0 },
         }
     }

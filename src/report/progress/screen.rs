@@ -5,7 +5,8 @@
 //! first column of the last line, so that after a shrink it is known how far up the
 //! frame begins: terminals fold lines that no longer fit, and each line is counted with
 //! the rows that it takes now. (A terminal that cuts instead of folding loses a few of
-//! the lines above the frame then.)
+//! the lines above the frame then; and rows that folding pushed out of the screen stay in
+//! the terminal's history, where nobody can erase them.)
 //!
 //! `indicatif` itself draws lines filled up to the last column and steps back as many
 //! rows as it drew, which is right only while the width stays. Its steps are therefore
@@ -95,19 +96,21 @@ impl Inner {
         }
         let mut out = "\r".to_owned();
         let _ = rise(&mut out, up);
-        if lines.is_empty() {
-            // Row by row: some terminals keep a screen that is cleared at one blow in their history.
+        if lines.is_empty() || self.columns != self.shown_columns {
+            // Row by row: some terminals keep a screen that is cleared at one blow in their history,
+            // and some remember that they folded a line until its rows are cleared.
             let height = up + below;
             for row in 0..height {
                 out.push_str(if row > 0 { "\x1b[B\x1b[2K" } else { "\x1b[2K" });
             }
             let _ = rise(&mut out, height.saturating_sub(1));
-        } else {
-            for (n, line) in lines.iter().enumerate() {
-                out.push_str(if n > 0 { "\r\n" } else { "" });
-                out.push_str(line);
-                out.push_str("\x1b[K");
-            }
+        }
+        for (n, line) in lines.iter().enumerate() {
+            out.push_str(if n > 0 { "\r\n" } else { "" });
+            out.push_str(line);
+            out.push_str("\x1b[K");
+        }
+        if !lines.is_empty() {
             // From the cursor to the end of the screen: whatever an old, longer frame has there.
             out.push_str("\x1b[J\r");
         }

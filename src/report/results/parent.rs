@@ -71,10 +71,28 @@ fn reconciliation(page: &mut Page<'_>, view: &RunView, run: &str) {
             let noun = if conflicts == 1 { "conflict" } else { "conflicts" };
             page.facts(2, &[(Some(Tone::Warn), format!("{conflicts} {noun}"))]);
         }
-        page.body(
-            2,
-            &computed.text,
-            &Extent { lines: LINES, rest: &format!("fanout show {run} '(reconcile)' --raw") },
-        );
+        let rest = format!("fanout show {run} '(reconcile)' --raw");
+        let mut diff = Diff { inside: false, told: computed.result.get("diff").is_some() };
+        page.toned_body(2, &computed.text, &Extent { lines: LINES, rest: &rest }, |line| diff.tone(line));
+    }
+}
+
+/// Tells the lines of a unified diff from the text around it.
+struct Diff {
+    inside: bool,
+    /// Whether the result says that there is one: a text without may hold lines that look like it.
+    told: bool,
+}
+
+impl Diff {
+    fn tone(&mut self, line: &str) -> Option<Tone> {
+        let head = line.starts_with("--- ");
+        self.inside = self.told && (head || self.inside && line.starts_with(['+', '-', ' ', '@', '\\', '…']));
+        match line.as_bytes().first().filter(|_| self.inside) {
+            Some(b'+') => Some(Tone::Good),
+            Some(b'-') => Some(Tone::Bad),
+            Some(b'@') => Some(Tone::Info),
+            Some(_) | None => None,
+        }
     }
 }
