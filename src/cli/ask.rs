@@ -1,11 +1,10 @@
 //! Puts a plan's question to the person at the terminal.
 
 use std::io::{BufRead, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::Mutex;
 
 use crate::report::live::Handle;
 use crate::report::sanitise;
@@ -15,15 +14,15 @@ use crate::run::Asker;
 /// The person at the terminal. One question at a time; progress makes room for it.
 #[derive(Debug)]
 pub struct Person {
-    display: Arc<Handle>,
+    display: Arc<Mutex<Handle>>,
     style: Style,
-    turn: Mutex<()>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Person {
     /// A person who sees this display.
-    pub fn new(display: Arc<Handle>, style: Style) -> Person {
-        Person { display, style, turn: Mutex::new(()) }
+    pub fn new(display: Arc<Mutex<Handle>>, style: Style) -> Person {
+        Person { display, style, turn: tokio::sync::Mutex::new(()) }
     }
 }
 
@@ -40,7 +39,10 @@ impl Asker for Person {
             let default = default.map(str::to_owned);
             // Reading blocks, so it has a thread; a dropped question leaves that thread to the end
             // of the process, which does not wait for it.
-            let read = tokio::task::spawn_blocking(move || display.suspend(|| read_line(&prompt)));
+            let read = tokio::task::spawn_blocking(move || {
+                let display = display.lock().unwrap_or_else(PoisonError::into_inner);
+                display.suspend(|| read_line(&prompt))
+            });
             let line = read.await.ok()??;
             let answer = line.trim();
             if answer.is_empty() { default } else { Some(answer.to_owned()) }

@@ -10,8 +10,7 @@ use super::terminal::Terminal;
 use crate::graph::CallGraph;
 use crate::graph::lint::{LintContext, lint};
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
-use crate::plan::Plan;
-use crate::plan::load::{Environment, Given};
+use crate::plan::{Environment, Given, Plan};
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ pub fn load_given(
     how: Loading,
     strict: bool,
 ) -> Result<Ready, Complaint> {
-    let loaded = crate::plan::load::load(&args.plan, given);
+    let loaded = crate::plan::load(&args.plan, given);
     let mut found = loaded.diagnostics;
     let ready = loaded.plan.map(|plan| {
         let graph = CallGraph::of(&plan);
@@ -91,7 +90,7 @@ fn show(
 ) -> Result<(), Complaint> {
     match how {
         Loading::Json => {
-            let array = diagnostics::json(found, sources);
+            let array: serde_json::Value = found.iter().map(|d| diagnostics::to_json(d, sources)).collect();
             terminal.out(&format!("{array:#}\n")).map_err(|error| Complaint::output(&error))
         }
         Loading::Text => {

@@ -25,13 +25,13 @@ pub fn find(run: Option<&str>) -> Result<PathBuf, Complaint> {
 /// [`Complaint`] when the run cannot be read or has no such call.
 pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
     let past = journal::read(&find(options.run.as_deref())?).map_err(|error| journal_complaint(&error))?;
-    if let Some(notice) = past.notice() {
+    if let Some(notice) = &past.notice {
         terminal.err(&format!("note: {notice}\n"));
     }
     let out = |text: &str| terminal.out(text).map_err(|error| Complaint::output(&error));
     if options.json {
         let mut lines = String::new();
-        for record in past.records() {
+        for record in &past.records {
             match json_lines::line(record) {
                 Ok(line) => lines.push_str(&line),
                 Err(error) => return Err(Complaint { code: exit::BUG, message: error.to_string() }),
@@ -41,7 +41,7 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
         out(&lines)?;
         return Ok(0);
     }
-    let view = RunView::of(past.records());
+    let view = RunView::of(past.records.iter().map(AsRef::as_ref));
     match &options.call {
         None => out(&result(&view, options.output, terminal))?,
         Some(call) if options.raw => out(&raw(&view, call)?)?,

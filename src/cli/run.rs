@@ -4,18 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::args::{How, Output, PlanArgs, Resume, Run};
+use super::args::{How, PlanArgs, Resume, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
 use super::{Complaint, exit, past, signals};
-use crate::agent::Agents;
-use crate::event::{FORMAT, PlannedCall, Record, RunStarted};
+use crate::agent::{Agents, Surroundings};
+use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
 use crate::id::{CallId, RunId};
-use crate::journal::{self, Journal, JournalError, Past};
+use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
 use crate::limits::places::Places;
-use crate::plan::{Action, Plan};
+use crate::model::{Client, Keys, Settings};
+use crate::plan::{Action, Plan, Provider};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
 use crate::report::live::{self, Handle, Target};
@@ -38,7 +39,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     let named = options.plan.plan.clone();
     let start = |listeners| {
         let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
-        Journal::create(&root(), head, listeners).map(|journal| (journal, None))
+        Journal::create(&root(), head, listeners, Options::default()).map(|journal| (journal, None))
     };
     go(&ready, start, only, answers, &options.how, terminal)
 }
@@ -50,8 +51,8 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
 pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
     let dir = past::find(options.run.as_deref())?;
     let earlier = journal::read(&dir).map_err(|error| journal_complaint(&error))?;
-    let head = earlier.head().clone();
-    if earlier.is_complete_success() {
+    let head = earlier.head;
+    if earlier.records.last().is_some_and(|last| matches!(&last.event, Event::RunFinished(end) if end.success)) {
         return Err(Complaint::usage(format!("{} ended as a success; there is nothing to resume", head.run)));
     }
     // The values that the run was given, in the form in which a plan takes them.
@@ -62,16 +63,16 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
     let given = load::given(&args)?;
     let ready = load::load_given(&args, &given, terminal, Loading::Quiet, false)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
-    let start = |listeners| Journal::resume(&dir, listeners).map(|(journal, past)| (journal, Some(past)));
+    let start = |listeners| Journal::resume(&dir, listeners, Options::default()).map(|(journal, past)| (journal, Some(past)));
     go(&ready, start, None, answers, &options.how, terminal)
 }
 
-/// Where runs are kept: under the folder that the person works in.
+/// Where `.fanout` is: the folder that the person works in, unless `FANOUT_DIR` names another.
 pub fn root() -> PathBuf {
-    std::env::var_os("FANOUT_DIR").map_or_else(|| PathBuf::from(".fanout"), PathBuf::from)
+    std::env::var_os("FANOUT_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from)
 }
 
-type Listeners = Vec<live::Listener>;
+type Listeners = Vec<Listener>;
 
 fn go(
     ready: &Ready,
@@ -86,8 +87,9 @@ fn go(
         .build()
         .map_err(|error| Complaint { code: exit::BUG, message: format!("cannot start: {error}") })?;
     let (listener, display) = display(how, terminal);
-    let display = Arc::new(display);
+    let display = Arc::new(Mutex::new(display));
     let view = Arc::new(Mutex::new(RunView::default()));
+    let listener = Box::new(listener) as Listener;
     let folded = {
         let view = Arc::clone(&view);
         // The fold is cheap and its lock is held by nobody else until the run is over.
@@ -95,19 +97,22 @@ fn go(
             if let Ok(mut view) = view.lock() {
                 view.apply(record);
             }
-        }) as live::Listener
+        }) as Listener
     };
     let listeners = vec![folded, listener];
     let outcome = runtime.block_on(async {
         let (journal, earlier) = start(listeners).map_err(|error| journal_complaint(&error))?;
-        let run = journal.run_id().clone();
-        if let Some(notice) = earlier.as_ref().and_then(Past::notice) {
-            terminal.err(&format!("note: {notice}\n"));
+        let run = journal.run().clone();
+        let journal = Arc::new(journal);
+        if let Some(earlier) = &earlier {
+            show_earlier(earlier, &view, terminal);
         }
+        // Without either, a killed fanout can leave processes behind; nothing else changes.
         let _ = process::become_subreaper();
+        let reaper = std::env::current_exe().ok().and_then(|exe| Reaper::start(&exe).ok());
         let world = Arc::new(World {
-            past: earlier,
-            agents: Agents::new(&ready.plan, load::environment()),
+            resumed: earlier.is_some(),
+            agents: agents(&ready.plan, &run, reaper.clone()),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
             stop: Stop::default(),
             asker: can_ask(how, terminal)
@@ -115,7 +120,7 @@ fn go(
             answers,
             only,
             environment: Arc::new(load::environment()),
-            reaper: std::env::current_exe().ok().and_then(|exe| Reaper::start(&exe).ok()),
+            reaper,
             census: Mutex::default(),
             journal,
         });
@@ -155,6 +160,39 @@ fn go(
     Ok(end(&finished, &run, terminal))
 }
 
+/// A resumed run looks like one run: what was before is part of what is shown.
+fn show_earlier(earlier: &Past, view: &Mutex<RunView>, terminal: &Terminal) {
+    if let Some(notice) = &earlier.notice {
+        terminal.err(&format!("note: {notice}\n"));
+    }
+    if let Ok(mut view) = view.lock() {
+        for record in &earlier.records {
+            view.apply(record);
+        }
+    }
+}
+
+/// The providers of a plan and of the plans that it runs.
+fn providers(plan: &Plan) -> Vec<&Provider> {
+    let inner = plan.calls.iter().flat_map(|call| match &call.action {
+        Action::Plan { plan, .. } => providers(plan),
+        Action::Prompt { .. }
+        | Action::Run(_)
+        | Action::Reconcile(_)
+        | Action::Value(_)
+        | Action::Ask { .. }
+        | Action::Stop { .. } => Vec::new(),
+    });
+    plan.providers.values().chain(inner).collect()
+}
+
+fn agents(plan: &Plan, run: &RunId, reaper: Option<Reaper>) -> Agents {
+    let environment = load::environment();
+    let keys = Keys::of(providers(plan), |name| environment.get(name).cloned());
+    let surroundings = Surroundings { run_id: run.to_string(), reaper, ..Surroundings::default() };
+    Agents::new(Client::new(keys, Settings::default()), surroundings)
+}
+
 enum Ended {
     Run(Result<Finished, RunError>),
     Killed(i32),
@@ -184,17 +222,19 @@ fn display(how: &How, terminal: &Terminal) -> (live::Listener, Handle) {
     })
 }
 
-fn finish_display(display: Arc<Handle>) {
+fn finish_display(display: Arc<Mutex<Handle>>) {
     // Only a question still being asked holds it; then the process ends anyway.
-    if let Ok(display) = Arc::try_unwrap(display) {
+    if let Some(display) = Arc::into_inner(display).and_then(|display| display.into_inner().ok()) {
         display.finish();
     }
 }
 
 /// What a journal that cannot be used means for the process.
 pub fn journal_complaint(error: &JournalError) -> Complaint {
-    let code = if error.is_storage() { exit::STORAGE } else { exit::JOURNAL };
-    Complaint { code, message: error.to_string() }
+    let code = if matches!(error, JournalError::Storage(_)) { exit::STORAGE } else { exit::JOURNAL };
+    // The cause is the system's own word: no space left, permission denied.
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Complaint { code, message: format!("{error}{cause}") }
 }
 
 fn write_reports(plan: &Plan, view: &RunView, terminal: &Terminal) {

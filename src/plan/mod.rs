@@ -18,6 +18,7 @@ mod load;
 mod read;
 mod record;
 mod scalar;
+mod schema;
 mod suggest;
 pub mod template;
 mod unbuilt;
@@ -37,6 +38,7 @@ use crate::id::CallId;
 use crate::outcome::Status;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
+pub use schema::schema;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, load, load_text};
 use template::{Expression, Template};
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: at most ten reports a second and instance, however much it prints.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const LONGEST: usize = 200;
 /// The reporter of one instance.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    journal: Journal,
+    journal: Arc<Journal>,
     instance: InstanceId,
     began: Instant,
     /// When the next report is due, in milliseconds since `began`.
@@ -28,7 +29,7 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    pub(crate) fn new(journal: Journal, instance: InstanceId) -> Activity {
+    pub(crate) fn new(journal: Arc<Journal>, instance: InstanceId) -> Activity {
         Activity { journal, instance, began: Instant::now(), next: AtomicU64::new(0) }
     }
 

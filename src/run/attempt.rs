@@ -10,11 +10,12 @@ use tokio::time::Instant;
 
 use super::World;
 use super::activity::Activity;
+use super::level::Level;
 use super::work::{Job, Place, Program, Work};
 use crate::agent;
 use crate::event::Event;
 use crate::outcome::{Cause, Status, Usage};
-use crate::plan::{AgentKind, Call};
+use crate::plan::Call;
 use crate::process;
 use crate::unit::human_duration;
 
@@ -101,6 +102,13 @@ impl Bounds {
     }
 }
 
+/// Bounds, and whether a transient failure would be the last word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounded {
+    pub(crate) bounds: Bounds,
+    pub(crate) last_try: bool,
+}
+
 /// An earlier answer of the same call that was not good enough, and why.
 #[derive(Debug, Clone)]
 pub(crate) struct Feedback {
@@ -110,10 +118,10 @@ pub(crate) struct Feedback {
 
 /// Tries a prompt once. `stop` ends it.
 pub(crate) async fn prompt(
-    world: &World,
+    level: &Level,
     call: &Call,
     job: &Job,
-    bounds: Bounds,
+    Bounded { bounds, last_try }: Bounded,
     feedback: &[Feedback],
     activity: &Activity,
     stop: impl Future<Output = Cause>,
@@ -133,9 +141,10 @@ pub(crate) async fn prompt(
         idle_timeout: call.idle_timeout,
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
+        last_try,
     };
     let news = |line: &str, tokens| activity.report(line, tokens);
-    let worker = world.agents.of(agent);
+    let worker = level.world.agents.of(agent, &level.plan.providers);
     let answer = tokio::select! {
         biased;
         cause = stop => return Err(Fault::new(Status::Cancelled, Kind::Final, cause)),
@@ -143,22 +152,67 @@ pub(crate) async fn prompt(
         answer = worker.answer(ask, &news) => answer,
     };
     match answer {
-        Ok(answer) => {
-            Ok(Raw { text: answer.text, usage: answer.usage, agent: Some(answer.agent), ..Raw::default() })
+        Ok(answer) => Ok(Raw {
+            text: answer.text,
+            omitted: answer.omitted_bytes,
+            stderr: answer.stderr.into(),
+            exit: answer.exit,
+            usage: answer.usage,
+            agent: Some(answer.agent),
+            computed: None,
+        }),
+        Err(failure) => Err(of_agent(*failure, bounds)),
+    }
+}
+
+/// What an agent's failure means for the attempt loop.
+fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
+    let status = failure.status();
+    let kind = if failure.is_rate_limited() {
+        Kind::RateLimited
+    } else if failure.is_transient() {
+        Kind::Transient
+    } else {
+        match status {
+            Status::TimedOut => Kind::Timeout,
+            Status::Failed | Status::InvalidOutput => match failure.kind {
+                agent::Kind::ExitStatus | agent::Kind::Signal | agent::Kind::Reported => Kind::Error,
+                agent::Kind::Empty | agent::Kind::Unreadable => Kind::Error,
+                agent::Kind::Model(_)
+                | agent::Kind::Spawn(_)
+                | agent::Kind::Blocked
+                | agent::Kind::TimedOut
+                | agent::Kind::Idle => Kind::Final,
+            },
+            Status::Ok
+            | Status::Blocked
+            | Status::Refused
+            | Status::OverBudget
+            | Status::Skipped
+            | Status::Cancelled => Kind::Final,
         }
-        Err(failure) => Err(from_agent(failure, agent_name(&agent.kind))),
-    }
-}
-
-fn agent_name(kind: &AgentKind) -> String {
-    match kind {
-        AgentKind::Model(model) => model.models.first().map(ToString::to_string).unwrap_or_default(),
-        AgentKind::Command(command) => command.argv.first().cloned().unwrap_or_default(),
-    }
-}
-
-fn from_agent(_failure: agent::Failure, _who: String) -> Fault {
-    todo!()
+    };
+    let fault = match failure.kind {
+        agent::Kind::TimedOut => timed_out(bounds.timeout),
+        agent::Kind::Model(_)
+        | agent::Kind::Spawn(_)
+        | agent::Kind::ExitStatus
+        | agent::Kind::Signal
+        | agent::Kind::Reported
+        | agent::Kind::Blocked
+        | agent::Kind::Unreadable
+        | agent::Kind::Empty
+        | agent::Kind::Idle => Fault::new(status, kind, failure.cause()),
+    };
+    let partial = Raw {
+        text: failure.partial,
+        stderr: failure.stderr.into(),
+        exit: failure.exit,
+        usage: failure.usage,
+        agent: Some(failure.agent),
+        ..Raw::default()
+    };
+    Fault { retry_after: failure.retry_after, ..fault }.with(partial)
 }
 
 fn timed_out(timeout: Duration) -> Fault {
@@ -228,7 +282,7 @@ impl<'a> Command<'a> {
                 ..process::Environment::default()
             },
             keep: process::Keep { head: half, tail: half },
-            marker: (base.marker.0.clone(), world.journal.run_id().to_string()),
+            marker: (base.marker.0.clone(), world.journal.run().to_string()),
             reaper: world.reaper.clone(),
             ..base
         }

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::activity::Activity;
-use super::attempt::{self, Bounds, Fault, Feedback, Kind, Raw};
+use super::attempt::{self, Bounded, Bounds, Fault, Feedback, Kind, Raw};
 use super::level::{Level, Local, data};
 use super::results::InstanceResult;
 use super::stop::{Phase, Stop};
@@ -21,6 +21,7 @@ use super::work::{Job, Work, takes_place, template_cause};
 use super::{RunError, call, check, output, parent, steps};
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
+use crate::journal::Durable;
 use crate::limits::backoff;
 use crate::limits::places::Place;
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
@@ -54,23 +55,35 @@ impl Instance<'_> {
     /// # Errors
     /// [`RunError`] only when the run itself cannot go on: the journal failed.
     pub(crate) async fn run(self) -> Result<InstanceResult, RunError> {
-        let (key, outcome) = match self.recalled() {
-            Some((key, outcome)) => (Some(key), outcome),
-            None => self.work().await?,
+        let outcome = match self.recalled() {
+            Some(outcome) => outcome,
+            None => {
+                let (key, outcome) = self.work().await?;
+                self.level.world.finish(self.id.clone(), key, outcome).await?
+            }
         };
-        let outcome = self.level.world.finish(self.id.clone(), key, outcome).await?;
         Ok(InstanceResult::new(self.id, self.label, self.local.item, outcome))
     }
 
     /// An earlier process's result for the same content, if there is one.
-    fn recalled(&self) -> Option<(crate::id::ContentKey, Outcome)> {
-        let past = self.level.world.past.as_ref()?;
+    fn recalled(&self) -> Option<Durable<Outcome>> {
+        let world = &self.level.world;
+        if !world.resumed {
+            return None;
+        }
         let job = Job::render(self.level, self.call, &self.local).ok()?;
         if !job.is_remembered() {
             return None;
         }
-        let outcome = past.take(&job.key)?;
-        Some((job.key, Outcome { reused: true, ..outcome }))
+        let outcome = world.journal.recall(&job.key, &self.id)?;
+        world.count(&outcome);
+        // It is durable already; this is for those who watch.
+        world.journal.note(Event::CallFinished {
+            instance: self.id.clone(),
+            key: Some(job.key),
+            outcome: Outcome::clone(&outcome),
+        });
+        Some(outcome)
     }
 
     /// Takes a place and does the work.
@@ -287,7 +300,8 @@ impl Instance<'_> {
                 }
             }
             spent.attempts += 1;
-            let fault = match self.once(job, bounds, feedback).await {
+            let last_try = *retried >= self.call.retries;
+            let fault = match self.once(job, Bounded { bounds, last_try }, feedback).await {
                 Ok(raw) => {
                     spent.usage.add(&raw.usage);
                     return Ok(raw);
@@ -338,12 +352,13 @@ impl Instance<'_> {
     }
 
     /// One try.
-    async fn once(&self, job: &Job, bounds: Bounds, feedback: &[Feedback]) -> Result<Raw, Ended> {
+    async fn once(&self, job: &Job, bounded: Bounded, feedback: &[Feedback]) -> Result<Raw, Ended> {
+        let bounds = bounded.bounds;
         let world = &self.level.world;
         let activity = Activity::new(world.journal.clone(), self.id.clone());
         match &job.work {
             Work::Prompt { .. } => {
-                Ok(attempt::prompt(world, self.call, job, bounds, feedback, &activity, self.ending()).await?)
+                Ok(attempt::prompt(self.level, self.call, job, bounded, feedback, &activity, self.ending()).await?)
             }
             Work::Run(program) => {
                 let run = attempt::Command::of(self.call, program, &job.place, bounds);

@@ -64,9 +64,9 @@ impl Level {
         within: Option<InstanceId>,
     ) -> Result<Level, RenderError> {
         let graph = CallGraph::of(&plan);
-        let store = Arc::new(Store::new(Arc::clone(&plan), world.journal.clone(), within.clone()));
+        let store = Arc::new(Store::new(Arc::clone(&plan), Arc::clone(&world.journal), within.clone()));
         let run = serde_json::json!({
-            "id": world.journal.run_id().as_str(),
+            "id": world.journal.run().as_str(),
             "dir": world.journal.dir().display().to_string(),
         });
         let mut level = Level {

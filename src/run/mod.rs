@@ -35,7 +35,7 @@ use futures::future::BoxFuture;
 use crate::agent::Agents;
 use crate::event::{Census, Event, RunFinished};
 use crate::id::{CallId, ContentKey, InstanceId};
-use crate::journal::{Durable, Journal, JournalError, Past};
+use crate::journal::{Durable, Journal, JournalError};
 use crate::limits::places::Places;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -54,10 +54,10 @@ pub trait Asker: Send + Sync + std::fmt::Debug {
 /// Everything a run needs from outside its plan.
 #[derive(Debug)]
 pub struct World {
-    /// Where the run is written down.
-    pub journal: Journal,
-    /// What an earlier process of the same run left behind.
-    pub past: Option<Past>,
+    /// Where the run is written down, and what an earlier process of it has left to be reused.
+    pub journal: Arc<Journal>,
+    /// True when there may be something to reuse.
+    pub resumed: bool,
     /// Who answers prompts.
     pub agents: Agents,
     /// The run's places under `limits.concurrency` and `limits.calls`.
@@ -87,9 +87,13 @@ impl World {
         outcome: Outcome,
     ) -> Result<Durable<Outcome>, JournalError> {
         let outcome = self.journal.finish(instance, key, outcome).await?;
-        // A poisoned count is still a count: nothing panics between its updates.
-        self.census.lock().unwrap_or_else(PoisonError::into_inner).count(&outcome);
+        self.count(&outcome);
         Ok(outcome)
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        // A poisoned count is still a count: nothing panics between its updates.
+        self.census.lock().unwrap_or_else(PoisonError::into_inner).count(outcome);
     }
 
     /// Asks for a stop and writes that down.

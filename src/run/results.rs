@@ -14,7 +14,7 @@ use tokio::sync::SetOnce;
 
 use super::level::data;
 use crate::id::{CallId, InstanceId};
-use crate::journal::{Durable, Journal};
+use crate::journal::{Durable, Journal, output_path};
 use crate::outcome::{Cause, Outcome, Status};
 use crate::plan::template::Results;
 use crate::plan::{Accept, Call, Need, Pass, Plan};
@@ -122,13 +122,13 @@ pub(crate) struct Store {
     plan: Arc<Plan>,
     positions: HashMap<CallId, usize>,
     done: Vec<SetOnce<Arc<CallResult>>>,
-    journal: Journal,
+    journal: Arc<Journal>,
     /// In front of call ids when this is a sub-plan.
     within: Option<InstanceId>,
 }
 
 impl Store {
-    pub(crate) fn new(plan: Arc<Plan>, journal: Journal, within: Option<InstanceId>) -> Store {
+    pub(crate) fn new(plan: Arc<Plan>, journal: Arc<Journal>, within: Option<InstanceId>) -> Store {
         let positions = plan.calls.iter().enumerate().map(|(at, call)| (call.id.clone(), at)).collect();
         let done = plan.calls.iter().map(|_| SetOnce::new()).collect();
         Store { plan, positions, done, journal, within }
@@ -217,8 +217,9 @@ impl Results for Store {
     }
 
     fn file(&self, id: &str) -> Option<PathBuf> {
-        let call = self.plan.calls.get(*self.positions.get(id)?)?;
-        Some(self.journal.output_file(&InstanceId::only(self.event_id(call))))
+        let result = self.get(*self.positions.get(id)?)?;
+        let instance = result.instances.first()?;
+        Some(output_path(self.journal.dir(), &instance.id, &instance.outcome.output))
     }
 }
 

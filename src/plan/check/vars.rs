@@ -31,7 +31,8 @@ pub(in crate::plan) struct Var {
     pub(in crate::plan) given: bool,
     /// True where it must be given.
     pub(in crate::plan) required: bool,
-    at: Span,
+    /// Where it is declared.
+    pub(in crate::plan) at: Span,
     description: Option<String>,
     kind: Option<VarType>,
     values: Option<Vec<Value>>,
