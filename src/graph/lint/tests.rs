@@ -381,6 +381,32 @@ fn a_plan_inside_is_linted_too_and_once() {
     );
 }
 
+#[test]
+fn a_plan_that_is_read_twice_or_shared_deeply_says_everything_once() {
+    let small = || {
+        let plan = bare().run("each", "true").edit("each", |call| call.expand = Some(Expand::Samples(600)));
+        Arc::new(plan.with(|plan| plan.limits.calls = 10).build())
+    };
+    let plan = bare().plan("one", small()).plan("two", small()).with(|plan| plan.limits.calls = 9999).build();
+    assert_eq!(findings(&plan, false).len(), 1);
+    let mut nested = small();
+    for _ in 0..40 {
+        let twice = bare().plan("a", Arc::clone(&nested)).plan("b", nested);
+        nested =
+            Arc::new(twice.with(|plan| plan.calls.iter_mut().for_each(|call| call.at = span(77))).build());
+    }
+    // Two to the 40 ways lead to the innermost plan.
+    let messages: HashSet<String> = findings(&nested, false)
+        .into_iter()
+        .filter(|found| found.at == span(0))
+        .map(|found| found.message)
+        .collect();
+    assert_eq!(
+        messages,
+        HashSet::from(["the plan makes 600 calls, and `limits.calls` allows 10".to_owned()])
+    );
+}
+
 // W0307
 
 fn at_temperature(temperature: Option<f64>) -> Agent {
