@@ -152,12 +152,14 @@ struct Open<'s> {
     anchor: usize,
     size: usize,
     height: usize,
+    /// True for `{{ … }}` without quotes, which is a map in a map to YAML, and was reported.
+    braces: bool,
     content: Content<'s>,
 }
 
 enum Content<'s> {
     List(Vec<Node<'s>>),
-    Map { entries: Vec<Entry<'s>>, key: Option<(Cow<'s, str>, Span)>, merges: Vec<(Span, Node<'s>)> },
+    Map { entries: Vec<Entry<'s>>, key: Option<(Option<Cow<'s, str>>, Span)>, merges: Vec<(Span, Node<'s>)> },
 }
 
 struct Builder<'s, 'f> {
@@ -196,7 +198,7 @@ impl<'s> Builder<'s, '_> {
             }
             Event::Scalar(text, style, anchor, _) => {
                 self.count(at)?;
-                let node = Node::new(self.scalar_place(at, &text, style), Kind::Scalar(text, style.into()));
+                let node = Node::new(self.scalar_place(at, style), Kind::Scalar(text, style.into()));
                 self.finish(Made { node, size: 1, height: 0 }, anchor);
             }
             Event::SequenceStart(_, anchor, _) => self.open(at, anchor, Content::List(Vec::new()))?,
@@ -225,17 +227,16 @@ impl<'s> Builder<'s, '_> {
         Span { file: self.file, start: clamp(start), end: clamp(end.max(start)) }
     }
 
-    /// An empty value is shown at its key, and a block without its trailing line break.
-    fn scalar_place(&self, at: Span, text: &str, style: ScalarStyle) -> Span {
-        if let (
-            true,
-            ScalarStyle::Plain,
-            Some(Open { content: Content::Map { key: Some((_, key)), .. }, .. }),
-        ) = (text.is_empty(), style, self.stack.last())
-        {
-            return *key;
+    /// An empty value is shown at its key.
+    fn scalar_place(&self, at: Span, style: ScalarStyle) -> Span {
+        match self.stack.last().map(|open| &open.content) {
+            Some(Content::Map { key: Some((_, key)), .. })
+                if style == ScalarStyle::Plain && at.start == at.end =>
+            {
+                *key
+            }
+            _ => at,
         }
-        at
     }
 
     fn count(&mut self, at: Span) -> Option<()> {
@@ -260,7 +261,7 @@ impl<'s> Builder<'s, '_> {
             return None;
         }
         let (start, end) = (at.start as usize, at.end as usize);
-        self.stack.push(Open { start, end, anchor, size: 1, height: 0, content });
+        self.stack.push(Open { start, end, anchor, size: 1, height: 0, braces: false, content });
         Some(())
     }
 
@@ -271,6 +272,7 @@ impl<'s> Builder<'s, '_> {
         let end = if last { range.start + 1 } else { open.end };
         let at = self.span(open.start, end);
         let kind = match open.content {
+            _ if open.braces => Kind::Broken,
             Content::List(items) => Kind::List(items),
             Content::Map { mut entries, merges, .. } => {
                 self.duplicates(&entries);
@@ -315,19 +317,22 @@ impl<'s> Builder<'s, '_> {
         match &mut open.content {
             Content::List(items) => items.push(node),
             Content::Map { entries, key, merges } => match key.take() {
-                Some((name, at)) if name == "<<" && text.get(range(at)) == Some("<<") => {
+                Some((Some(name), at)) if name == "<<" && text.get(range(at)) == Some("<<") => {
                     merges.push((at, node))
                 }
-                Some((key, at)) => entries.push(Entry { key, at, value: node }),
+                Some((Some(key), at)) => entries.push(Entry { key, at, value: node }),
+                // The value of what was no key.
+                Some((None, _)) => {}
                 None => match &node.target().kind {
-                    Kind::Scalar(name, _) => *key = Some((name.clone(), place)),
-                    Kind::Broken => *key = Some((Cow::Borrowed(""), place)),
+                    Kind::Scalar(name, _) => *key = Some((Some(name.clone()), place)),
+                    Kind::Broken => *key = Some((None, place)),
                     Kind::List(_) | Kind::Map(_) | Kind::Shared(_) => {
                         let fault = Diagnostic::error(code::SYNTAX, place, "a key must be a text");
                         let braces = text.get(range(place)).is_some_and(|raw| raw.starts_with('{'));
                         let help = braces.then(|| QUOTE_BRACES.to_owned());
                         self.faults.push(fault.maybe_help(help));
-                        *key = Some((Cow::Borrowed(""), place));
+                        open.braces |= braces;
+                        *key = Some((None, place));
                     }
                 },
             },
@@ -503,3 +508,6 @@ impl From<ScalarStyle> for Style {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

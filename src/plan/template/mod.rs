@@ -4,14 +4,34 @@
 //! What a call returned is data, never template text: a rendered value is not
 //! rendered again.
 
+mod check;
+mod emit;
+mod fault;
+mod files;
+mod filters;
+mod insertion;
 mod names;
+mod place;
+mod reach;
+mod render;
+mod resolve;
+mod shape;
+mod shell;
+mod syntax;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Pass;
 use super::diagnostic::{Diagnostic, Span};
+
+use check::Check;
+use emit::Emit;
+use place::Places;
 
 pub use names::{Also, CallShape, Known, Names};
 
@@ -60,7 +80,7 @@ pub struct Expression {
     pub source: Arc<str>,
     /// Where.
     pub at: Span,
-    facts: Option<Arc<Facts>>,
+    facts: Arc<Facts>,
 }
 
 /// One place where a call is mentioned.
@@ -74,26 +94,65 @@ pub struct Mention {
     pub at: Span,
 }
 
+/// What was found when the text was read.
 #[derive(Debug, Default)]
 struct Facts {
-    mentions: Vec<Mention>,
-    vars: Vec<Arc<str>>,
+    /// The text with the places routed where values enter it; `None` where it can stay as it is.
+    routed: Option<Box<str>>,
+    mentions: Box<[Mention]>,
+    vars: Box<[Arc<str>]>,
+    emits: Box<[Emit]>,
+    /// Expressions of the text, and where they stand in the file.
+    spots: Box<[(Range<u32>, Span)]>,
 }
 
 /// Reads and checks a template. A text without `{{`, `{%` and `{#` costs next to nothing.
 ///
-/// Every fault is added to `faults`; a template with faults must not be rendered.
+/// Every fault is added to `faults`; a template with faults must not be rendered. What is
+/// rendered for a shell must have been read for one.
 pub fn template(text: &ScalarText, names: &Names, to: Destination, faults: &mut Vec<Diagnostic>) -> Template {
-    let _ = (names, to, faults);
-    Template { source: text.text.into(), at: text.at, facts: None }
+    let literal = Template::literal(text.text, text.at);
+    if syntax::is_plain(text.text) {
+        return literal;
+    }
+    let places = Places::new(*text);
+    let tree = match syntax::read_template(text.text) {
+        Ok(tree) => tree,
+        Err(fault) => {
+            fault.report(&places, 0, faults);
+            return literal;
+        }
+    };
+    let minijinja::machinery::ast::Stmt::Template(root) = &tree else { return literal };
+    let mut check = Check::new(text.text, 0, names, &places, faults);
+    check.template(&root.children, to == Destination::Shell);
+    Template { facts: Some(Arc::new(check.finish())), ..literal }
 }
 
 /// Reads and checks an expression, written `a == b` or `{{ a == b }}`.
 ///
 /// Every fault is added to `faults`; an expression with faults must not be evaluated.
 pub fn expression(text: &ScalarText, names: &Names, faults: &mut Vec<Diagnostic>) -> Expression {
-    let _ = (names, faults);
-    Expression { source: text.text.into(), at: text.at, facts: None }
+    let places = Places::new(*text);
+    let mut found = Expression { source: text.text.into(), at: text.at, facts: Arc::default() };
+    let inner = match syntax::unwrapped(text.text) {
+        Ok(inner) => inner,
+        Err(fault) => {
+            fault.report(&places, 0, faults);
+            return found;
+        }
+    };
+    let source = text.text.get(inner.clone()).unwrap_or(text.text);
+    found.source = source.into();
+    match syntax::read_expression(source) {
+        Err(fault) => fault.report(&places, inner.start, faults),
+        Ok(tree) => {
+            let mut check = Check::new(source, inner.start, names, &places, faults);
+            check.expression(&tree);
+            found.facts = Arc::new(check.finish());
+        }
+    }
+    found
 }
 
 /// What a template reads at run time; the run implements it.
@@ -174,35 +233,42 @@ impl Template {
     /// # Errors
     /// [`RenderError`] when a filter fails, a value is missing, or an output is longer than its
     /// `pass` allows under `overflow: fail`.
-    pub fn render(&self, _scope: &Scope, _to: Destination) -> Result<Rendered, RenderError> {
-        Err(RenderError { message: String::new(), at: self.at })
+    pub fn render(&self, scope: &Scope, to: Destination) -> Result<Rendered, RenderError> {
+        match &self.facts {
+            None => Ok(Rendered { text: self.source.as_ref().to_owned(), variables: Vec::new() }),
+            Some(facts) => render::render(self, facts, scope, to),
+        }
     }
 }
 
 impl Expression {
     /// The calls that it mentions, in the order they are written; one call may be there several times.
     pub fn mentions(&self) -> &[Mention] {
-        self.facts.as_ref().map_or(&[], |facts| &facts.mentions)
+        &self.facts.mentions
     }
 
     /// The names of `vars` that it mentions, each once.
     pub fn vars(&self) -> &[Arc<str>] {
-        self.facts.as_ref().map_or(&[], |facts| &facts.vars)
+        &self.facts.vars
     }
 
     /// Evaluates it to data.
     ///
     /// # Errors
     /// As [`Template::render`].
-    pub fn evaluate(&self, _scope: &Scope) -> Result<serde_json::Value, RenderError> {
-        Err(RenderError { message: String::new(), at: self.at })
+    pub fn evaluate(&self, scope: &Scope) -> Result<serde_json::Value, RenderError> {
+        let value = render::evaluate(self, scope)?;
+        render::to_json(&value).map_err(|error| RenderError {
+            message: error.detail().unwrap_or("this is not JSON").to_owned(),
+            at: self.at,
+        })
     }
 
     /// Evaluates it to true or false, by Jinja's rules of truth.
     ///
     /// # Errors
     /// As [`Template::render`].
-    pub fn holds(&self, _scope: &Scope) -> Result<bool, RenderError> {
-        Err(RenderError { message: String::new(), at: self.at })
+    pub fn holds(&self, scope: &Scope) -> Result<bool, RenderError> {
+        render::evaluate(self, scope).map(|value| value.is_true())
     }
 }

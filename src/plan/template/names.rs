@@ -134,3 +134,43 @@ impl<'a> Names<'a> {
         Names { calls: true, also: Also::CALL.to_vec(), ..Names::vars(known) }
     }
 }
+
+/// The candidate that `word` was probably meant to be.
+///
+/// Case, `-` and `_` do not count; beyond that one slip in three letters is allowed.
+pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (word.chars().count() / 3).max(1);
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in candidates {
+        if candidate.len().abs_diff(word.len()) > 2 * allowed {
+            continue;
+        }
+        let loose = |text: &str| text.replace('-', "_").to_ascii_lowercase();
+        let distance = match strsim::osa_distance(word, candidate) {
+            0 => continue,
+            _ if loose(word) == loose(candidate) => 0,
+            distance => distance,
+        };
+        if distance <= allowed && distance < candidate.len() && best.is_none_or(|(least, _)| distance < least)
+        {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_stranger_is_not() {
+        let names = ["call_sites", "history", "diff"];
+        assert_eq!(closest("callsites", names), Some("call_sites"));
+        assert_eq!(closest("call-sites", names), Some("call_sites"));
+        assert_eq!(closest("hisotry", names), Some("history"));
+        assert_eq!(closest("Diff", names), Some("diff"));
+        assert_eq!(closest("graph", names), None);
+        assert_eq!(closest("x", ["y"]), None);
+    }
+}
