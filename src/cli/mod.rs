@@ -1,4 +1,5 @@
-//! The command line: one file per subcommand.
+//! The command line: arguments, settings, terminal, exit codes.
 
+pub mod diagnostics;
 pub mod explain;
 pub mod graph;

@@ -60,8 +60,17 @@ codes! {
     SECRET = "E0309", "a secret written into the plan";
     IMPOSSIBLE = "E0310", "a setting that can never hold";
 
-    // Templates. The codes E0401 to E0404 are given by `template`.
-    TEMPLATE_NOT_ALLOWED = "E0405", "a template where only plain text can stand";
+    // Templates. The first nine are given by `template`.
+    TEMPLATE_SYNTAX = "E0401", "a template that cannot be read";
+    TEMPLATE_NAME = "E0402", "a name that does not exist in this template";
+    TEMPLATE_CALL = "E0403", "a template that mentions a call which is not in the plan";
+    TEMPLATE_ATTRIBUTE = "E0404", "something that a call, an instance, a run or a loop does not have";
+    TEMPLATE_VAR = "E0405", "a template that mentions a var which is not defined";
+    TEMPLATE_FILTER = "E0406", "a filter, test or function that does not exist";
+    TEMPLATE_DYNAMIC = "E0407", "a call that is not mentioned by its name";
+    TEMPLATE_SHELL = "E0408", "a value where a shell would not keep it apart from its own text";
+    TEMPLATE_LEFT_OUT = "E0409", "a part of Jinja that this language leaves out";
+    TEMPLATE_NOT_ALLOWED = "E0410", "a template where only plain text can stand";
 
     // The contract has it, this version does not.
     NOT_BUILT = "E0501", "a capability that is not built yet";

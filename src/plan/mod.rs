@@ -23,6 +23,9 @@ pub mod template;
 mod unbuilt;
 pub mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

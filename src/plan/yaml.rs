@@ -13,6 +13,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError};
 
 use super::code;
 use super::diagnostic::{Diagnostic, Span};
+pub use super::template::Style;
 
 /// Longer files are not read, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -22,21 +23,6 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_NODES: usize = 4_000_000;
 /// Aliases may stand for so many nodes, and for four times as many as the file has.
 const ALIAS_ALLOWANCE: usize = 100_000;
-
-/// How a scalar is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Style {
-    /// Without quotes.
-    Plain,
-    /// In `'…'`.
-    SingleQuoted,
-    /// In `"…"`.
-    DoubleQuoted,
-    /// A block after `|`.
-    Literal,
-    /// A block after `>`.
-    Folded,
-}
 
 /// One node of the tree.
 #[derive(Debug, Clone)]

@@ -94,16 +94,5 @@ impl Load<'_> {
 }
 
 fn scalar<'a>(text: &'a Text, file: &'a str) -> ScalarText<'a> {
-    ScalarText { text: &text.text, at: text.at, raw: Files::slice(file, text.at), style: style(text.style) }
-}
-
-fn style(style: Style) -> crate::plan::template::Style {
-    use crate::plan::template::Style as Theirs;
-    match style {
-        Style::Plain => Theirs::Plain,
-        Style::SingleQuoted => Theirs::SingleQuoted,
-        Style::DoubleQuoted => Theirs::DoubleQuoted,
-        Style::Literal => Theirs::Literal,
-        Style::Folded => Theirs::Folded,
-    }
+    ScalarText { text: &text.text, at: text.at, raw: Files::slice(file, text.at), style: text.style }
 }
