@@ -43,6 +43,15 @@ pub fn load(args: &PlanArgs, terminal: &Terminal, how: Loading, strict: bool) ->
     load_given(args, &given, terminal, how, strict)
 }
 
+/// As [`load`] for a plan that is only looked at: a required var may be missing.
+///
+/// # Errors
+/// As [`load`].
+pub fn look(args: &PlanArgs, terminal: &Terminal, how: Loading, strict: bool) -> Result<Ready, Complaint> {
+    let given = Given { vars_may_be_missing: true, ..given(args)? };
+    load_given(args, &given, terminal, how, strict)
+}
+
 /// As [`load`], with values that are known already.
 ///
 /// # Errors
