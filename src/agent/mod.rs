@@ -1,1 +1,158 @@
 //! One prompt in, one answer out: a model in this process, or a program of its own.
+//!
+//! Invariants: an agent classifies what went wrong and never tries the same thing
+//! again; it writes nothing down; what it says while it works is news for people,
+//! never a result.
+
+mod answer;
+mod command;
+mod failure;
+mod model;
+mod news;
+mod prompt;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use indexmap::IndexMap;
+use serde_json::Value;
+use tokio::time::Instant;
+
+pub use failure::{Failure, Kind};
+
+use crate::model::Client;
+use crate::outcome::Usage;
+use crate::plan;
+use crate::process::Reaper;
+use crate::unit::Tokens;
+
+/// Who can answer a prompt.
+///
+/// - *Cancel*: dropping the future ends everything that it started, at once: the
+///   connection is closed, every process of a program is killed.
+/// - *Durability*: none. Nothing of an answer is kept here; the caller writes it down.
+/// - *Failures*: [`Failure::is_transient`] says that the same ask may well succeed
+///   later. An agent never waits for that; only the caller's attempt loop does.
+pub trait Agent: Send + Sync {
+    /// Answers one prompt, or says why not. Never an empty answer.
+    ///
+    /// `news` hears the last line and the tokens so far, at most ten times a second.
+    fn answer<'a>(&'a self, ask: Ask, news: &'a News<'a>) -> BoxFuture<'a, Result<Answer, Box<Failure>>>;
+}
+
+/// Who hears what an agent is doing: its last line, and the tokens received so far (0 if unknown).
+pub type News<'a> = dyn Fn(&str, Tokens) + Send + Sync + 'a;
+
+/// A prompt with all that belongs to it.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The prompt, rendered.
+    pub prompt: String,
+    /// The system prompt, rendered.
+    pub system: Option<String>,
+    /// What the answer must satisfy. The agent asks for it as well as it can; whoever
+    /// asked validates the answer.
+    pub schema: Option<Arc<Value>>,
+    /// Answers to this prompt that were not good enough, in order.
+    pub earlier: Vec<Earlier>,
+    /// When it must be done.
+    pub deadline: Instant,
+    /// How long it may be silent.
+    pub idle_timeout: Option<Duration>,
+    /// The folder that a program works in.
+    pub cwd: PathBuf,
+    /// Added to a program's environment.
+    pub env: Vec<(String, String)>,
+    /// True when a transient failure will not be tried again: an agent with several
+    /// models then goes on to the next one instead of reporting it.
+    pub last_try: bool,
+}
+
+/// An answer that was not good enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// What was answered.
+    pub answer: String,
+    /// What is wrong with it.
+    pub complaint: String,
+}
+
+/// What an agent answered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answer {
+    /// The answer. Never blank.
+    pub text: String,
+    /// How many bytes in the middle of `text` were not kept.
+    pub omitted_bytes: u64,
+    /// Tokens and money, those of models that were tried in vain included.
+    pub usage: Usage,
+    /// True when the provider gave no usage and it was estimated.
+    pub usage_estimated: bool,
+    /// Who answered: `anthropic/claude-sonnet-5`, or the program's name.
+    pub agent: String,
+    /// The provider's own name of the request.
+    pub request_id: Option<String>,
+    /// What a program wrote on standard error.
+    pub stderr: String,
+    /// A program's exit status.
+    pub exit: Option<i32>,
+    /// Models that were asked first and failed for good: which, and why.
+    pub passed_over: Vec<String>,
+}
+
+/// What programs are started in.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Names of variables that a program takes over from this process, `LC_*` for all that begin so.
+    pub inherit: Vec<String>,
+    /// The run that it belongs to, for its `FANOUT_RUN_ID`; empty for none.
+    pub run_id: String,
+    /// Who ends it when this process is killed.
+    pub reaper: Option<Reaper>,
+}
+
+impl Default for Surroundings {
+    /// What every program needs, and no key of anybody.
+    fn default() -> Surroundings {
+        let names = ["PATH", "HOME", "LANG", "LC_*", "TMPDIR", "USER", "SHELL"];
+        Surroundings { inherit: names.map(str::to_owned).to_vec(), run_id: String::new(), reaper: None }
+    }
+}
+
+/// The agents of a run, made from what the plan says about them.
+pub struct Agents {
+    client: Client,
+    surroundings: Surroundings,
+}
+
+impl Agents {
+    /// Agents that share one client and one environment.
+    pub fn new(client: Client, surroundings: Surroundings) -> Agents {
+        Agents { client, surroundings }
+    }
+
+    /// The agent that a plan describes; `providers` are those of the same plan.
+    pub fn of<'a>(
+        &'a self,
+        agent: &'a plan::Agent,
+        providers: &'a IndexMap<String, plan::Provider>,
+    ) -> Box<dyn Agent + 'a> {
+        match &agent.kind {
+            plan::AgentKind::Model(settings) => {
+                Box::new(model::Model { client: &self.client, settings, providers })
+            }
+            plan::AgentKind::Command(settings) => {
+                Box::new(command::Program { surroundings: &self.surroundings, settings })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agents").field("surroundings", &self.surroundings).finish_non_exhaustive()
+    }
+}

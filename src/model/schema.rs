@@ -5,6 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::dialect::is_openai;
+use crate::plan::{Api, Provider};
+
 /// How deep a schema may nest before it is left to the prompt.
 const MAX_DEPTH: usize = 64;
 
@@ -14,6 +17,22 @@ pub fn instruction(schema: &Value) -> String {
         "Answer with one JSON value and nothing else: no prose before or after it, no code fence. \
          It must satisfy this JSON Schema:\n{schema}"
     )
+}
+
+/// Whether [`instruction`] has to say what the provider's structured output cannot, or may not know of.
+///
+/// Compatible servers often ignore a `response_format` without a word, so they are told twice.
+pub fn needs_instruction(provider: &Provider, schema: &Value) -> bool {
+    match provider.api {
+        Api::Anthropic => reduced(schema).is_none(),
+        Api::OpenAiResponses => openai(schema).is_none(),
+        Api::OpenAiChat => {
+            let host = reqwest::Url::parse(&provider.base_url).ok();
+            let own = host.as_ref().and_then(|url| url.host_str()).is_some_and(is_openai);
+            !own || openai(schema).is_none()
+        }
+        Api::Gemini => true,
+    }
 }
 
 /// A schema as OpenAI's dialects take it.

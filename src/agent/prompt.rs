@@ -1,0 +1,45 @@
+//! A prompt with the answers that were not good enough, as a conversation or as one text.
+//!
+//! Invariant: the prompt itself stands unchanged at the beginning of both.
+
+use super::Ask;
+use crate::model::{Message, schema};
+
+/// The whole of it for a model. `in_words`: the schema is asked for in the prompt, too.
+pub(super) fn conversation(ask: &Ask, in_words: bool) -> Vec<Message> {
+    let mut messages = vec![Message::User(first(ask, in_words))];
+    for earlier in &ask.earlier {
+        // No provider takes an empty message.
+        let blank = earlier.answer.trim().is_empty();
+        let answer = if blank { "(no answer)" } else { earlier.answer.as_str() };
+        messages.push(Message::Assistant(answer.to_owned()));
+        messages.push(Message::User(again(&earlier.complaint)));
+    }
+    messages
+}
+
+/// The whole of it for a program, which has no conversation.
+pub(super) fn text(ask: &Ask) -> String {
+    let mut text = first(ask, true);
+    if let Some(system) = &ask.system {
+        text = format!("{system}\n\n{text}");
+    }
+    for earlier in &ask.earlier {
+        text.push_str("\n\nAn earlier answer to this was:\n<answer>\n");
+        text.push_str(earlier.answer.trim_end());
+        text.push_str("\n</answer>\n");
+        text.push_str(&again(&earlier.complaint));
+    }
+    text
+}
+
+fn first(ask: &Ask, in_words: bool) -> String {
+    match ask.schema.as_deref().filter(|_| in_words) {
+        Some(schema) => format!("{}\n\n{}", ask.prompt, schema::instruction(schema)),
+        None => ask.prompt.clone(),
+    }
+}
+
+fn again(complaint: &str) -> String {
+    format!("That answer was not accepted:\n{complaint}\nAnswer the whole of it again, corrected.")
+}
