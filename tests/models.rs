@@ -1,4 +1,5 @@
 //! Models and agents against a scripted provider.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "it/agents.rs"]
 mod agents;

@@ -78,6 +78,10 @@ async fn the_terminal_event_ends_the_answer_though_the_socket_stays_open() {
         let provider = Provider::start();
         provider.answer(|_| Script::text("done").keep_open());
         assert_eq!(ask(&provider, api).await.unwrap().text, "done", "{api:?}");
+        // And with the client goes what it left open.
+        while provider.open_connections() > 0 {
+            tokio::time::sleep(ms(1)).await;
+        }
     }
 }
 
