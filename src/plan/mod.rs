@@ -18,6 +18,7 @@ mod load;
 mod read;
 mod record;
 mod scalar;
+mod schema;
 mod suggest;
 pub mod template;
 mod unbuilt;
@@ -38,6 +39,7 @@ use crate::outcome::Status;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, load, load_text};
+pub use schema::schema;
 use template::{Expression, Template};
 
 /// A checked plan. Every default is filled in.
