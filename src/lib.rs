@@ -11,6 +11,7 @@
 //! ```
 
 pub mod agent;
+pub mod cli;
 pub mod event;
 pub mod graph;
 pub mod id;

@@ -68,3 +68,51 @@ pub struct Diagnostic {
     /// Other places that belong to it, each with a few words.
     pub related: Vec<(Span, String)>,
 }
+
+impl Diagnostic {
+    /// An error at a place, so far without label, help and related places.
+    pub fn error(code: &'static str, at: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            code,
+            severity: Severity::Error,
+            at,
+            message: message.into(),
+            label: String::new(),
+            help: None,
+            related: Vec::new(),
+        }
+    }
+
+    /// A warning at a place.
+    pub fn warning(code: &'static str, at: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, at, message) }
+    }
+
+    /// With a few words under the underlined place.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
+        self.label = label.into();
+        self
+    }
+
+    /// With what to write instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With what to write instead, where that is known.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Diagnostic {
+        self.help = help.or(self.help);
+        self
+    }
+
+    /// With another place that belongs to it.
+    #[must_use]
+    pub fn related(mut self, at: Span, words: impl Into<String>) -> Diagnostic {
+        self.related.push((at, words.into()));
+        self
+    }
+}

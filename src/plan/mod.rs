@@ -9,8 +9,23 @@
 //! typed file shape of `file`, collecting every fault) → `check` (file shape to
 //! [`Plan`]) → `lint` (advice). `diagnostic` is what all of them report in.
 
+mod check;
+pub mod code;
 pub mod diagnostic;
+mod file;
+mod files;
+mod load;
+mod read;
+mod record;
+mod scalar;
+mod schema;
+mod suggest;
 pub mod template;
+mod unbuilt;
+pub mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +38,8 @@ use crate::id::CallId;
 use crate::outcome::Status;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
+pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, load, load_text};
+pub use schema::schema;
 use template::{Expression, Template};
 
 /// A checked plan. Every default is filled in.

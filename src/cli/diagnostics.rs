@@ -1,0 +1,220 @@
+//! Draws what is wrong with a plan: each fault with its place, the line underlined, and what to write.
+//!
+//! Invariant: drawing changes nothing and leaves nothing out silently; control
+//! characters of the plan never reach the terminal.
+
+use std::ops::Range;
+
+use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use crate::plan::diagnostic::{Diagnostic, Severity, Sources, Span};
+
+/// More than this are counted, not drawn.
+const MAX_DRAWN: usize = 100;
+/// Places further apart than so many lines are drawn apart.
+const APART: usize = 12;
+
+/// Draws them one below the other, by file and place, with a last line that counts them.
+///
+/// Empty for none. `color` adds ANSI styles.
+pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
+    let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
+    sorted.sort_by_key(|diagnostic| (diagnostic.at.file, diagnostic.at.start, diagnostic.severity));
+    let lines: Vec<Lines<'_>> = sources.files.iter().map(|(_, text)| Lines::new(text)).collect();
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let mut drawn = String::new();
+    for diagnostic in sorted.iter().take(MAX_DRAWN) {
+        drawn.push_str(&draw(diagnostic, sources, &lines, &renderer));
+        drawn.push_str("\n\n");
+    }
+    if sorted.len() > MAX_DRAWN {
+        drawn.push_str(&format!("… and {} more\n\n", sorted.len() - MAX_DRAWN));
+    }
+    if let Some(summary) = summary(diagnostics) {
+        drawn.push_str(&summary);
+        drawn.push('\n');
+    }
+    drawn
+}
+
+/// `3 errors, 1 warning`; `None` for none.
+pub fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
+    let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let words = |count: usize, word: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        _ => Some(format!("{count} {word}s")),
+    };
+    let parts = [words(count(Severity::Error), "error"), words(count(Severity::Warning), "warning")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// One line: `plan.yaml:7:13: error[E0202]: there is no call `summry` (did you mean `summary`?)`.
+pub fn line(diagnostic: &Diagnostic, sources: &Sources) -> String {
+    let (row, column) = sources.position(diagnostic.at);
+    let help = diagnostic.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+    let line = format!(
+        "{}:{row}:{column}: {}[{}]: {}{help}",
+        path(sources, diagnostic.at),
+        word(diagnostic.severity),
+        diagnostic.code,
+        diagnostic.message
+    );
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// For programs: `code`, `severity`, `file`, `line`, `column`, `end_line`, `end_column` (from 1, in
+/// characters), `message`, and `label`, `help` and `related` where there are any.
+pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> Value {
+    let place = |at: Span| {
+        let (row, column) = sources.position(at);
+        let (end_row, end_column) = sources.position(Span { start: at.end, ..at });
+        json!({
+            "file": path(sources, at), "line": row, "column": column,
+            "end_line": end_row, "end_column": end_column,
+        })
+    };
+    let mut json = json!({
+        "code": diagnostic.code,
+        "severity": word(diagnostic.severity),
+        "message": diagnostic.message,
+    });
+    let mut add = |key: &str, value: Value| {
+        if let Value::Object(map) = &mut json {
+            map.insert(key.to_owned(), value);
+        }
+    };
+    if let Value::Object(at) = place(diagnostic.at) {
+        at.into_iter().for_each(|(key, value)| add(&key, value));
+    }
+    if !diagnostic.label.is_empty() {
+        add("label", json!(diagnostic.label));
+    }
+    if let Some(help) = &diagnostic.help {
+        add("help", json!(help));
+    }
+    if !diagnostic.related.is_empty() {
+        let related = diagnostic.related.iter().map(|(at, words)| {
+            let mut related = place(*at);
+            if let Value::Object(map) = &mut related {
+                map.insert("message".to_owned(), json!(words));
+            }
+            related
+        });
+        add("related", related.collect());
+    }
+    json
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn path(sources: &Sources, at: Span) -> String {
+    sources.files.get(usize::from(at.file)).map_or_else(String::new, |(path, _)| path.display().to_string())
+}
+
+fn draw(diagnostic: &Diagnostic, sources: &Sources, lines: &[Lines<'_>], renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(&diagnostic.message).id(diagnostic.code);
+    let mut group = title.elements(snippets(diagnostic, sources, lines));
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(help));
+    }
+    renderer.render(&[group])
+}
+
+/// The source around every place, nearby places together, the fault's own file and place first.
+fn snippets<'a>(
+    diagnostic: &'a Diagnostic,
+    sources: &'a Sources,
+    lines: &[Lines<'a>],
+) -> Vec<Snippet<'a, Annotation<'a>>> {
+    let own = (diagnostic.at, diagnostic.label.as_str(), AnnotationKind::Primary);
+    let related = diagnostic.related.iter();
+    let related = related.map(|(at, words)| (*at, words.as_str(), AnnotationKind::Context));
+    let mut places: Vec<(Span, &str, AnnotationKind)> = std::iter::once(own).chain(related).collect();
+    places.dedup_by(|a, b| a.0 == b.0 && a.1 == b.1);
+    let mut snippets = Vec::new();
+    while let Some((first, ..)) = places.first().copied() {
+        let Some(text) = lines.get(usize::from(first.file)) else {
+            places.remove(0);
+            continue;
+        };
+        let (mut low, mut high) = text.rows(first);
+        // Everything of this file that is near is drawn with it.
+        let mut near = vec![places.remove(0)];
+        while let Some(next) = places.iter().position(|(at, ..)| {
+            let (top, bottom) = text.rows(*at);
+            at.file == first.file && top <= high + APART && bottom + APART >= low
+        }) {
+            let place = places.remove(next);
+            let (top, bottom) = text.rows(place.0);
+            (low, high) = (low.min(top), high.max(bottom));
+            near.push(place);
+        }
+        let (start, shown) = text.slice(low, high);
+        let annotations = near.into_iter().map(|(at, words, kind)| {
+            let annotation = kind.span(text.within(at, start, shown));
+            if words.is_empty() { annotation } else { annotation.label(words) }
+        });
+        let snippet = Snippet::source(shown).line_start(low + 1).path(path(sources, first));
+        snippets.push(snippet.annotations(annotations));
+    }
+    snippets
+}
+
+/// A text with the places of its lines.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Lines<'a> {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Lines { text, starts: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    fn row(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
+    /// The row of the place, and that of what is underlined of it: its first line only.
+    fn rows(&self, at: Span) -> (usize, usize) {
+        let row = self.row((at.start as usize).min(self.text.len()));
+        (row, row)
+    }
+
+    /// Where rows `low` to `high` begin, and their text.
+    fn slice(&self, low: usize, high: usize) -> (usize, &'a str) {
+        let start = self.starts.get(low).copied().unwrap_or(0);
+        let end = self.starts.get(high + 1).copied().unwrap_or(self.text.len());
+        (start, self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r']))
+    }
+
+    /// A place in such a slice, cut at the end of its first line, and never empty where that can be.
+    fn within(&self, at: Span, start: usize, shown: &str) -> Range<usize> {
+        let clamp = |offset: usize| {
+            let mut offset = offset.saturating_sub(start).min(shown.len());
+            while !shown.is_char_boundary(offset) {
+                offset -= 1;
+            }
+            offset
+        };
+        let (from, to) = (clamp(at.start as usize), clamp(at.end as usize));
+        let line =
+            shown.get(from..).map_or(from, |rest| from + rest.find(['\n', '\r']).unwrap_or(rest.len()));
+        let next =
+            shown.get(from..).and_then(|rest| rest.chars().next()).map_or(from, |c| from + c.len_utf8());
+        from..to.min(line).max(next.min(line)).max(from)
+    }
+}

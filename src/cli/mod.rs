@@ -1,0 +1,3 @@
+//! The command line: arguments, settings, terminal, exit codes.
+
+pub mod diagnostics;

@@ -1,0 +1,310 @@
+//! Who makes a call: the plan's agents, inline ones, the project's, and the default.
+//!
+//! Invariant: an agent is checked once, however many calls use it; that no model is
+//! configured is said once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::include::{Home, Named};
+use super::{Scope, at_least_one, claude, providers};
+use crate::plan::diagnostic::{Diagnostic, Span};
+use crate::plan::file::agent::{AgentFile, AgentOutputWord, AgentUse, InputWord};
+use crate::plan::file::value::PromptText;
+use crate::plan::load::Load;
+use crate::plan::read::{At, Field};
+use crate::plan::record::Record as _;
+use crate::plan::suggest::{choices, did_you_mean, list};
+use crate::plan::template::{Also, Names, Template};
+use crate::plan::{
+    Agent, AgentKind, CommandAgent, CommandInput, CommandOutput, ModelAgent, ModelName, Provider, code,
+    unbuilt,
+};
+use crate::unit::Tokens;
+
+/// Turns of the tool loop where the agent says nothing.
+const MAX_TURNS: u32 = 30;
+/// Output tokens a request where the agent says nothing.
+const MAX_TOKENS: Tokens = Tokens(8_000);
+/// Command-line agents that will have adapters.
+const KNOWN: &[&str] = &["claude", "codex", "gemini", "opencode", "goose"];
+
+/// Keys that only a model has, and only a command.
+const MODEL_KEYS: &[&str] = &["model", "system", "tools", "max_turns", "max_tokens", "temperature", "effort"];
+const COMMAND_KEYS: &[&str] = &["command", "args", "input", "output"];
+
+/// The agents of a plan.
+pub(super) struct Agents<'a> {
+    providers: &'a IndexMap<String, Provider>,
+    scope: &'a Scope<'a>,
+    named: IndexMap<String, Option<Arc<Agent>>>,
+    project: Option<HashMap<String, claude::Definition>>,
+    fallback: Option<Option<Arc<Agent>>>,
+}
+
+impl<'a> Agents<'a> {
+    /// Checks those that the plan defines.
+    pub(super) fn read(
+        load: &mut Load<'_>,
+        files: Named<(AgentFile, std::rc::Rc<Home>)>,
+        providers: &'a IndexMap<String, Provider>,
+        scope: &'a Scope<'a>,
+    ) -> Agents<'a> {
+        let mut agents = Agents { providers, scope, named: IndexMap::new(), project: None, fallback: None };
+        for (name, file) in files.into_values() {
+            let agent =
+                file.and_then(|(file, home)| agents.one(load, name.value.clone(), name.at, file, &home));
+            agents.named.insert(name.value, agent.map(Arc::new));
+        }
+        agents
+    }
+
+    /// The agent that a call asks for, or the default one. `None` where the reason was reported.
+    pub(super) fn of(
+        &mut self,
+        load: &mut Load<'_>,
+        wanted: Option<&Field<AgentUse>>,
+        call: Span,
+    ) -> Option<Arc<Agent>> {
+        match wanted {
+            None => self.fallback(load, call),
+            Some(Field { value: AgentUse::Name(name), at, .. }) => self.by_name(load, name, *at),
+            Some(Field { value: AgentUse::Inline(file), key, .. }) => {
+                let place = self.scope.place;
+                let home = Home { dir: place.dir.clone(), shown: place.shown.clone() };
+                self.one(load, "(inline)".to_owned(), *key, (**file).clone(), &home).map(Arc::new)
+            }
+        }
+    }
+
+    /// True for a name of the plan's own agents.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.named.contains_key(name)
+    }
+
+    /// Those with names, the project's own that a call uses included.
+    pub(super) fn into_named(self) -> IndexMap<String, Arc<Agent>> {
+        self.named.into_iter().filter_map(|(name, agent)| Some((name, agent?))).collect()
+    }
+
+    fn fallback(&mut self, load: &mut Load<'_>, call: Span) -> Option<Arc<Agent>> {
+        if let Some(known) = &self.fallback {
+            return known.clone();
+        }
+        let models: Vec<ModelName> = self.default_model(load, call).into_iter().collect();
+        let agent = (!models.is_empty()).then(|| {
+            let kind = AgentKind::Model(plain_model(models));
+            Arc::new(Agent { name: "default".to_owned(), at: call, kind })
+        });
+        self.fallback = Some(agent.clone());
+        agent
+    }
+
+    /// The model found in the environment; that there is none is said once in a run.
+    fn default_model(&mut self, load: &mut Load<'_>, at: Span) -> Option<ModelName> {
+        if load.no_model {
+            return None;
+        }
+        let before = load.faults.len();
+        let model = providers::default_model(load, self.providers);
+        if model.is_none() {
+            load.no_model = true;
+            if load.faults.len() == before {
+                let fault = Diagnostic::error(code::NO_MODEL, at, "no model is configured for this call");
+                load.fault(fault.help(
+                    "set ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENROUTER_API_KEY; or FANOUT_MODEL=provider/model; \
+                     or write `defaults: { agent: { model: ollama/qwen3 } }`",
+                ));
+            }
+        }
+        model
+    }
+
+    fn by_name(&mut self, load: &mut Load<'_>, name: &str, at: Span) -> Option<Arc<Agent>> {
+        if let Some(known) = self.named.get(name) {
+            return known.clone();
+        }
+        let place = self.scope.place;
+        let definitions = self.project.get_or_insert_with(|| claude::definitions(&place.dir, &place.project));
+        if let Some(definition) = definitions.get(name).cloned() {
+            let agent = self.project_agent(load, name, &definition, at).map(Arc::new);
+            self.named.insert(name.to_owned(), agent.clone());
+            return agent;
+        }
+        let names = || self.named.keys().map(String::as_str).chain(definitions.keys().map(String::as_str));
+        let help = match did_you_mean(name, names()) {
+            Some(help) => help,
+            None if name.contains('/') => format!("to name a model, write `agent: {{ model: {name} }}`"),
+            None if names().next().is_none() => "define it under `agents`".to_owned(),
+            None => format!("the agents are {}", choices(names())),
+        };
+        load.fault(
+            Diagnostic::error(code::UNKNOWN_AGENT, at, format!("there is no agent `{name}`")).help(help),
+        );
+        None
+    }
+
+    fn project_agent(
+        &mut self,
+        load: &mut Load<'_>,
+        name: &str,
+        definition: &claude::Definition,
+        used: Span,
+    ) -> Option<Agent> {
+        let found = claude::read(load, definition, used)?;
+        if let Some(tools) = found.tools {
+            load.fault(unbuilt::TOOLS.refuse(tools).related(used, "used here"));
+        }
+        let models = match found.model {
+            Some(model) => providers::model(load, &model, self.providers),
+            None => self.default_model(load, used),
+        };
+        let mut kind = plain_model(vec![models?]);
+        kind.system = Some(Template::literal(found.system, found.at));
+        Some(Agent { name: name.to_owned(), at: found.at, kind: AgentKind::Model(kind) })
+    }
+
+    fn one(
+        &mut self,
+        load: &mut Load<'_>,
+        name: String,
+        at: Span,
+        file: AgentFile,
+        home: &Home,
+    ) -> Option<Agent> {
+        let written = |keys: &[&'static str]| -> Vec<&'static str> {
+            keys.iter().copied().filter(|key| file.wrote(key)).collect()
+        };
+        let (of_model, of_command) = (written(MODEL_KEYS), written(COMMAND_KEYS));
+        if !of_model.is_empty() && !of_command.is_empty() {
+            let quoted: Vec<String> = of_model.iter().map(|key| format!("`{key}`")).collect();
+            let message = format!(
+                "an agent with `{}` has no {}",
+                of_command.first().unwrap_or(&""),
+                list(&quoted, "and")
+            );
+            let fault = Diagnostic::error(code::CONTRADICTION, at, message);
+            load.fault(fault.help("an agent is a model in this process or a `command`, not both"));
+            return None;
+        }
+        let kind = if of_command.is_empty() {
+            AgentKind::Model(self.model_agent(load, at, file, home)?)
+        } else {
+            AgentKind::Command(command_agent(load, at, file)?)
+        };
+        Some(Agent { name, at, kind })
+    }
+
+    fn model_agent(
+        &mut self,
+        load: &mut Load<'_>,
+        at: Span,
+        file: AgentFile,
+        home: &Home,
+    ) -> Option<ModelAgent> {
+        let AgentFile { model, system, tools, max_turns, max_tokens, temperature, effort, .. } = file;
+        let no_models = model.is_none();
+        let names = model.map_or_else(Vec::new, |model| {
+            if model.value.0.is_empty() {
+                let fault = Diagnostic::error(code::NO_VALUE, model.at, "the list of models is empty");
+                load.fault(fault.help("name at least one"));
+            }
+            model.value.0
+        });
+        let mut models: Vec<ModelName> =
+            names.iter().filter_map(|name| providers::model(load, name, self.providers)).collect();
+        if no_models {
+            models.extend(self.default_model(load, at));
+        }
+        if let Some(tools) = tools.filter(|tools| !tools.value.0.is_empty()) {
+            load.fault(unbuilt::TOOLS.refuse(tools.key));
+        }
+        if let Some(temperature) = temperature.as_ref().filter(|t| !(0.0..=2.0).contains(&t.value)) {
+            let message = "`temperature` must be between 0 and 2";
+            load.fault(Diagnostic::error(code::OUT_OF_RANGE, temperature.at, message));
+        }
+        if let Some(max) = max_tokens.as_ref().filter(|max| max.value.0.is_zero()) {
+            load.fault(Diagnostic::error(
+                code::OUT_OF_RANGE,
+                max.at,
+                "`max_tokens` must be more than nothing",
+            ));
+        }
+        let system = system.and_then(|system| self.system(load, system.value, home));
+        (!models.is_empty()).then(|| ModelAgent {
+            system,
+            max_turns: max_turns.map_or(MAX_TURNS, |n| at_least_one(load, n.value, n.at, "max_turns")),
+            max_tokens: max_tokens.map_or(MAX_TOKENS, |max| max.value.0),
+            temperature: temperature.map(|temperature| temperature.value),
+            effort: effort.map(|effort| effort.value),
+            ..plain_model(models)
+        })
+    }
+
+    fn system(&self, load: &mut Load<'_>, text: PromptText, home: &Home) -> Option<Template> {
+        let mut names = Names::vars(self.scope.known);
+        names.also.extend([Also::Goal, Also::Run]);
+        let place =
+            super::Place { dir: home.dir.clone(), shown: home.shown.clone(), ..self.scope.place.clone() };
+        load.prompt(text, &names, &place, &mut Vec::new())
+    }
+}
+
+fn plain_model(models: Vec<ModelName>) -> ModelAgent {
+    ModelAgent {
+        models,
+        system: None,
+        tools: Vec::new(),
+        max_turns: MAX_TURNS,
+        max_tokens: MAX_TOKENS,
+        temperature: None,
+        effort: None,
+    }
+}
+
+fn command_agent(load: &mut Load<'_>, at: Span, file: AgentFile) -> Option<CommandAgent> {
+    let AgentFile { command, args, input, output, .. } = file;
+    let Some(command) = command else {
+        if !file.wrote.has(AgentFile::KEYS.iter().position(|key| *key == "command").unwrap_or(0)) {
+            let fault = Diagnostic::error(code::MISSING_KEY, at, "this agent has no `command`");
+            load.fault(fault.help("add `command: [program, argument, …]`"));
+        }
+        return None;
+    };
+    if let [one] = command.value.0.as_slice() {
+        refuse_word(load, one, command.at == one.at);
+    }
+    let mut argv: Vec<String> = command.value.0.into_iter().map(|word| word.value).collect();
+    if argv.first().is_none_or(String::is_empty) {
+        load.fault(Diagnostic::error(code::NO_VALUE, command.at, "the command has no program"));
+        return None;
+    }
+    argv.extend(args.map_or_else(Vec::new, |args| args.value));
+    if let Some(output) = output.as_ref().filter(|output| output.value == AgentOutputWord::StreamJson) {
+        load.fault(unbuilt::STREAM_JSON.refuse(output.at));
+    }
+    let input = match input.map(|input| input.value) {
+        None | Some(InputWord::Stdin) => CommandInput::Stdin,
+        Some(InputWord::Arg) => CommandInput::Arg,
+        Some(InputWord::File) => CommandInput::File,
+    };
+    let output = match output.map(|output| output.value) {
+        None | Some(AgentOutputWord::Text | AgentOutputWord::StreamJson) => CommandOutput::Text,
+        Some(AgentOutputWord::Json) => CommandOutput::Json,
+        Some(AgentOutputWord::JsonLines) => CommandOutput::JsonLines,
+    };
+    Some(CommandAgent { argv, input, output })
+}
+
+/// A command of one word: a known agent, or words that were meant to be several.
+fn refuse_word(load: &mut Load<'_>, word: &At<String>, bare: bool) {
+    if bare && KNOWN.contains(&word.value.as_str()) {
+        load.fault(unbuilt::KNOWN_AGENT.refuse(word.at));
+    } else if bare && word.value.contains(char::is_whitespace) {
+        let words: Vec<&str> = word.value.split_whitespace().collect();
+        let fault = Diagnostic::error(code::WRONG_TYPE, word.at, "a program with arguments is a list");
+        load.fault(fault.help(format!("write `command: [{}]`", words.join(", "))));
+    }
+}

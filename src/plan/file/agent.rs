@@ -1,0 +1,148 @@
+//! The keys of agents, providers, tool servers and the parent.
+//!
+//! Invariant: keys are named here, never written: there is no key for a secret.
+
+use super::call::either;
+use super::value::{PerTime, PromptText, TokenCount};
+use crate::plan::read::{At, Entries, OneOrMany, Read, Reader};
+use crate::plan::record::{record, words};
+use crate::plan::yaml::{Kind, Node};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+
+record! {
+    /// Who makes a call: a model in this process, or a program of its own.
+    struct AgentFile {
+        /// What it is for; for people.
+        description: String,
+
+        /// `provider/model`, or a list of them that is tried in order.
+        model: OneOrMany<At<String>>,
+        /// The system prompt: text, or `{file: prompts/x.md}`.
+        system: PromptText,
+        /// The tools that it has, and no others.
+        tools: OneOrMany<At<String>>,
+        /// At most so many turns of the tool loop. Default: 30.
+        max_turns: u32,
+        /// At most so many output tokens a request. Default: 8k.
+        max_tokens: TokenCount,
+        /// Sampling temperature; sent only when set.
+        temperature: f64,
+        /// Reasoning effort; sent only when set.
+        effort: String,
+
+        /// A command-line agent: a known one by name, or a program with its arguments as a list.
+        command: OneOrMany<At<String>>,
+        /// More arguments for `command`.
+        args: Vec<String>,
+        /// How the program gets the prompt. Default: `stdin`.
+        input: InputWord,
+        /// How its standard output is read. Default: `text`.
+        output: AgentOutputWord,
+    }
+}
+
+words! {
+    /// How a program gets the prompt.
+    enum InputWord("input") {
+        /// On standard input.
+        Stdin = "stdin",
+        /// As its last argument.
+        Arg = "arg",
+        /// As the path of a file, its last argument.
+        File = "file",
+    }
+}
+
+words! {
+    /// How a program's standard output is read.
+    enum AgentOutputWord("output") {
+        /// The whole text is the answer.
+        Text = "text",
+        /// One JSON object.
+        Json = "json",
+        /// One JSON object a line; the last that holds an answer counts.
+        JsonLines = "jsonl",
+        /// The event stream of a known command-line agent.
+        StreamJson = "stream-json",
+    }
+}
+
+either! {
+    /// A name, or an agent of its own.
+    AgentUse = Name(String) or Inline(AgentFile)
+}
+
+record! {
+    /// Where model calls go.
+    struct ProviderFile {
+        /// The dialect that it speaks.
+        api: ApiWord,
+        /// Everything before `/messages`, `/chat/completions` or `/responses`.
+        base_url: String,
+        /// The name of the environment variable that holds the key.
+        api_key_env: String,
+        /// Declared limits.
+        rate: RateFile,
+        /// Extra request headers; never secrets.
+        headers: Entries<String>,
+    }
+}
+
+words! {
+    /// A wire dialect.
+    enum ApiWord("api") {
+        /// Anthropic Messages.
+        Anthropic = "anthropic",
+        /// OpenAI Responses.
+        OpenAiResponses = "openai-responses",
+        /// OpenAI Chat Completions, also spoken by most others.
+        OpenAiChat = "openai-chat",
+        /// Gemini generateContent.
+        Gemini = "gemini",
+    }
+}
+
+record! {
+    /// Limits that a provider declares.
+    struct RateFile {
+        /// Requests per time.
+        requests: PerTime,
+        /// Tokens per time.
+        tokens: PerTime,
+        /// Requests at once.
+        concurrency: u32,
+    }
+}
+
+record! {
+    /// A tool server.
+    struct McpFile {
+        /// The program to start, with its arguments.
+        command: OneOrMany<String>,
+        /// More arguments.
+        args: Vec<String>,
+        /// Environment variables for it.
+        env: Entries<String>,
+        /// The address of a server that runs already.
+        url: String,
+        /// Extra request headers; never secrets.
+        headers: Entries<String>,
+    }
+}
+
+record! {
+    /// The parent's own reasoning.
+    struct ParentFile {
+        /// `provider/model`, or a list of them that is tried in order.
+        model: OneOrMany<At<String>>,
+        /// The system prompt.
+        system: PromptText,
+        /// At most so many output tokens a request.
+        max_tokens: TokenCount,
+        /// Sampling temperature.
+        temperature: f64,
+        /// Reasoning effort.
+        effort: String,
+    }
+}

@@ -1,0 +1,58 @@
+//! What the plan language has and this version does not: one table.
+//!
+//! Invariant: a key of the language either works or is refused with a row from here.
+//! Whoever builds a capability deletes its row.
+
+use super::code;
+use super::diagnostic::{Diagnostic, Span};
+
+/// One capability that is not built yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unbuilt {
+    /// How it is written in a plan.
+    what: &'static str,
+    /// What to do meanwhile.
+    meanwhile: &'static str,
+}
+
+impl Unbuilt {
+    /// The refusal, at the place where the plan asks for it.
+    pub(super) fn refuse(self, at: Span) -> Diagnostic {
+        let message = format!("{} is not built yet", self.what);
+        Diagnostic::error(code::NOT_BUILT, at, message).label("refused, not ignored").help(self.meanwhile)
+    }
+}
+
+macro_rules! unbuilt {
+    ($($name:ident = $what:literal, $meanwhile:literal;)*) => {
+        $(pub(super) const $name: Unbuilt = Unbuilt { what: $what, meanwhile: $meanwhile };)*
+
+        #[cfg(test)]
+        pub(super) const ALL: &[Unbuilt] = &[$($name),*];
+    };
+}
+
+unbuilt! {
+    MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
+    PARENT = "`parent`", "remove it; the parent's steps are computed";
+    NOTIFY = "`notify`", "remove it; the exit code and `--json` say how the run ended";
+    REPORT_HTML = "`report.html`", "write `report: {json: …}` or `report: {markdown: …}`";
+    REPORT_JUNIT = "`report.junit`", "write `report: {json: …}` or `report: {markdown: …}`";
+    REPORT_SARIF = "`report.sarif`", "write `report: {json: …}` or `report: {markdown: …}`";
+    LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
+    LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
+    LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
+    DETACH = "`background: detach`", "write `wait` or `cancel`";
+    ISOLATION = "an `isolation` other than `shared`", "remove it, and let calls that write work in folders of their own with `cwd`";
+    SANDBOX = "a `sandbox` other than `off`", "remove it, or run fanout in a container";
+    SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
+    CACHE = "a `cache` other than `false`", "remove it";
+    TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
+    KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
+    STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";
+    PATCH = "the strategy `patch`", "use `compare`, or a `command` of your own";
+    SYNTHESIZE = "the strategy `synthesize`", "use `collect` or `compare`, or a last call with a prompt";
+    DECIDE = "`on_conflict: decide`", "write `report` or `fail`";
+    CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";
+    GEMINI = "the api `gemini`", "reach the model through `openrouter`, or a provider with `api: openai-chat`";
+}
