@@ -115,8 +115,8 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             out(&String::from_utf8_lossy(&script))?;
             Ok(0)
         }
-        Command::Reaper(options) => crate::process::reaper::main(options.arguments.into_iter())
-            .map(|()| 0)
-            .map_err(Complaint::usage),
+        Command::Reaper(options) => {
+            crate::process::reaper::main(options.arguments.into_iter()).map(|()| 0).map_err(Complaint::usage)
+        }
     }
 }

@@ -38,7 +38,6 @@ use crate::id::CallId;
 use crate::outcome::Status;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
-pub use schema::schema;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, load, load_text};
 pub use schema::schema;
 use template::{Expression, Template};

@@ -190,7 +190,8 @@ impl Tags<'_> {
                         at: at.start + offset..at.start + offset + 2,
                         message: "this `}}` closes nothing".to_owned(),
                         help: Some(
-                            "open it with `{{`, or write `{% raw %}}}{% endraw %}` for the braces themselves".to_owned(),
+                            "open it with `{{`, or write `{% raw %}}}{% endraw %}` for the braces themselves"
+                                .to_owned(),
                         ),
                     });
                 }
@@ -271,7 +272,9 @@ fn never_closed(text: &str, at: Range<usize>) -> SyntaxFault {
     let open = &text[at.start..at.start + 2];
     SyntaxFault {
         message: format!("this `{open}` is never closed"),
-        help: Some(format!("close it with `{close}`, or write `{{% raw %}}{open}{{% endraw %}}` for the braces themselves")),
+        help: Some(format!(
+            "close it with `{close}`, or write `{{% raw %}}{open}{{% endraw %}}` for the braces themselves"
+        )),
         at: at.start..at.start + 2,
     }
 }
@@ -285,7 +288,9 @@ fn explain(text: &str, error: &minijinja::Error) -> SyntaxFault {
         return SyntaxFault {
             at: open..(open + 2).min(text.len()),
             message: "this `{#` begins a comment that is never closed".to_owned(),
-            help: Some("close it with `#}`, or write `{% raw %}{#{% endraw %}` for the braces themselves".to_owned()),
+            help: Some(
+                "close it with `#}`, or write `{% raw %}{#{% endraw %}` for the braces themselves".to_owned(),
+            ),
         };
     }
     // What the engine stumbles over is far from the fault when a tag is not closed:

@@ -127,7 +127,14 @@ fn what_is_only_in_scope_elsewhere_is_said_so() {
         found.extend(shown(text, &faults));
     };
     let call = Names::call(&known);
-    for text in ["{{ item }}", "{{ matrix.os }}", "{{ index }}", "{{ previous }}", "{{ round }}", "{{ reconcile.json }}"] {
+    for text in [
+        "{{ item }}",
+        "{{ matrix.os }}",
+        "{{ index }}",
+        "{{ previous }}",
+        "{{ round }}",
+        "{{ reconcile.json }}",
+    ] {
         check(text, &call);
     }
     check("{{ item }}", &Names { item: Some("file"), ..call.clone() });
@@ -171,12 +178,18 @@ fn a_fault_is_placed_inside_of_its_scalar() {
     let scalar = ScalarText { text, at, raw: &quoted[6..], style: Style::DoubleQuoted };
     let mut faults = Vec::new();
     expression(&scalar, &Names::call(&known), &mut faults);
-    assert_eq!(shown(quoted, &faults), ["E0402 [nowhere] `nowhere` is not defined (in scope are: `vars`, `calls`, `env`, `goal`, `run`, `notifications`)"]);
+    assert_eq!(
+        shown(quoted, &faults),
+        [
+            "E0402 [nowhere] `nowhere` is not defined (in scope are: `vars`, `calls`, `env`, `goal`, `run`, `notifications`)"
+        ]
+    );
 }
 
 #[test]
 fn every_fault_is_reported_in_one_go() {
-    let text = "{{ a }} {{ calls.b.output }} {% if c %}{{ vars.d }}{% endif %} {{ e | f }} {{ calls.graph.g }}";
+    let text =
+        "{{ a }} {{ calls.b.output }} {% if c %}{{ vars.d }}{% endif %} {{ e | f }} {{ calls.graph.g }}";
     assert_eq!(faults(text, Destination::Raw).len(), 7);
 }
 
@@ -189,7 +202,12 @@ fn a_plan_of_a_hundred_thousand_calls_is_read_in_reasonable_time() {
     let mut faults = Vec::new();
     for n in 0..100_000 {
         let names = Names::call(&known);
-        template(&plain("List every call site of { legacyClient.fetch }."), &names, Destination::Prompt, &mut faults);
+        template(
+            &plain("List every call site of { legacyClient.fetch }."),
+            &names,
+            Destination::Prompt,
+            &mut faults,
+        );
         if n % 10 == 0 {
             let text = format!("See {{{{ calls.call_{n}.output }}}}, {{{{ calls.coll_{n}.output }}}}");
             template(&plain(&text), &names, Destination::Prompt, &mut faults);
