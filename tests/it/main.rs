@@ -8,6 +8,7 @@ mod models;
 mod order;
 mod outcomes;
 mod plans;
+mod prompts;
 #[path = "../provider/mod.rs"]
 mod provider;
 mod support;
