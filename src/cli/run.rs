@@ -131,7 +131,14 @@ fn go(
             census: Mutex::default(),
             journal,
         });
-        let tell = |_| terminal.err("stopping what runs; again to kill it at once\n");
+        let tell = |_| {
+            let say = || terminal.err("stopping what runs; again to kill it at once\n");
+            // While a question is on the screen, the display has made room already.
+            match display.try_lock() {
+                Ok(display) => display.suspend(say),
+                Err(_) => say(),
+            }
+        };
         let ended = tokio::select! {
             biased;
             ended = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world)) => Ended::Run(ended),

@@ -84,6 +84,8 @@ struct Traits {
     expanded: bool,
     /// Its output is no result to reconcile: an answer of a person, or the end of the run.
     silent: bool,
+    /// The parent does not wait for it.
+    background: bool,
 }
 
 impl Scope<'_> {
@@ -126,7 +128,11 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
             positions.insert(id.value.clone(), positions.len());
             let expanded = call.as_ref().is_some_and(expand::is_expanded);
             let silent = call.as_ref().is_some_and(|call| call.wrote("stop") || call.wrote("ask"));
-            traits.push(Traits { expanded, silent });
+            let background = call
+                .as_ref()
+                .and_then(|call| call.background.as_ref())
+                .is_some_and(|background| background.value);
+            traits.push(Traits { expanded, silent, background });
             known.add_call(&id.value, if expanded { CallShape::Expanded } else { CallShape::Single });
         }
     }
