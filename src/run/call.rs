@@ -72,9 +72,10 @@ async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome
     let skipped = |cause| Outcome::ended(Status::Skipped, cause);
     let failed = |cause| Outcome::ended(Status::Failed, cause);
     level.store.settle_needs(call).await.map_err(skipped)?;
-    let stop = &level.world.stop;
-    if stop.phase() >= Phase::Draining {
-        return Err(steps::not_started(stop));
+    for stop in [&level.world.stop, &level.over] {
+        if stop.phase() >= Phase::Draining {
+            return Err(steps::not_started(stop));
+        }
     }
     if let Some(selected) = &level.world.only
         && level.within.is_none()

