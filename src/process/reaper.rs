@@ -96,16 +96,23 @@ impl Reaper {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // The end of the pipe is its sign to leave. It has nothing left to do then and is gone
-        // within milliseconds; a zombie until this process ends, too, if it takes longer.
-        drop(self.pipe.take());
+        // Every program that it watches holds a handle, so none is left. Killed rather than
+        // let go: it may be asleep for a while, and would be a zombie after that.
+        let _ = self.child.kill();
         let pid = Pid::from_child(&self.child);
-        for _ in 0..20 {
+        for _ in 0..100 {
             if orphans::collect(pid, || self.child.try_wait().ok().flatten()).is_some() {
-                return;
+                break;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+#[cfg(test)]
+impl Reaper {
+    pub(super) fn pid(&self) -> i32 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).child.id().cast_signed()
     }
 }
 

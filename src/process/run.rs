@@ -88,8 +88,8 @@ pub struct Ended {
     pub stderr: Captured,
     /// Who ended it.
     pub ended_by: EndedBy,
-    /// How many of its descendants outlived it and had to be killed. Where orphans do not come
-    /// to this process ([`become_subreaper`](super::become_subreaper)) it may count some as one.
+    /// How many of its descendants outlived it and had to be killed. On systems without `/proc`
+    /// 1 for any number.
     pub leaked: u32,
     /// From its start to the end of the last of its descendants.
     pub took: Duration,

@@ -294,3 +294,18 @@ fn too_long(program: String, spec: &Spec) -> SpawnError {
 fn display(name: &OsStr) -> String {
     OsString::from(name).to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_is_short_of_something_may_be_asked_again() {
+        let spec = Spec::new(["true"], "/");
+        let explained = |code: Errno| explain(code.into(), &spec, Path::new("/bin/true"));
+        for code in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::TXTBSY] {
+            assert!(explained(code).is_transient(), "{code}");
+        }
+        assert!(!explained(Errno::PERM).is_transient());
+    }
+}

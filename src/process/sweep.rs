@@ -73,13 +73,32 @@ impl Tag {
 ///
 /// Right only while `root`'s status has not been collected: until then its number is its own.
 pub(super) fn members(root: Identity, tag: &Tag) -> Vec<Entry> {
-    let everybody = table::all();
-    let mut family = table::family(&everybody, &[root], root.started, |entry| {
-        // Where orphans come to this process, whoever escaped is among them.
-        (!orphans::adopts() || orphans::is_one(entry)) && tag.is_on(entry.id.pid)
+    // Where orphans come to this process, whoever escaped is among them.
+    let adopts = orphans::adopts();
+    let rows = match adopts {
+        true => table::lineage(orphans::living().into_iter().chain([root.pid])),
+        false => table::all(),
+    };
+    let mut family = table::family(&rows, &[root], root.started, |entry| {
+        (!adopts || orphans::is_one(entry)) && tag.is_on(entry.id.pid)
     });
     family.retain(|entry| !entry.over);
     family
+}
+
+/// Whether nobody is left of a family. Nearly always a single small read where orphans come to
+/// this process, else a look through the whole table.
+pub(super) fn is_gone(root: Identity, tag: &Tag) -> bool {
+    if !orphans::adopts() {
+        return members(root, tag).is_empty();
+    }
+    // One look can miss who changes parents while it is taken, so it takes two to be sure. The
+    // last line reaps whoever has ended in between.
+    orphans::living().is_empty()
+        || (members(root, tag).is_empty() && members(root, tag).is_empty() && {
+            orphans::living();
+            true
+        })
 }
 
 /// Stops and kills everybody in `groups` and everybody that `members` names, once.
@@ -96,12 +115,15 @@ pub(super) fn round(
         let _ = rustix::process::kill_process_group(*group, Signal::STOP);
     }
     let mut stopped = HashSet::new();
+    let mut settled = false;
     for _ in 0..LOOKS {
         let newcomers: Vec<Identity> =
             members().into_iter().map(|entry| entry.id).filter(|id| stopped.insert(*id)).collect();
-        if newcomers.is_empty() {
+        // One look can miss who changes parents while it is taken, so it takes two to be sure.
+        if newcomers.is_empty() && settled {
             break;
         }
+        settled = newcomers.is_empty();
         newcomers.into_iter().for_each(|id| table::signal(id, Signal::STOP));
     }
     for group in groups {
@@ -113,8 +135,7 @@ pub(super) fn round(
     none
 }
 
-/// Kills whoever this process started or adopted and that still lives, except its reaper.
-/// Returns how many that were.
+/// Kills whom this process adopted and who still lives, with all descendants. Returns how many.
 ///
 /// To be called once by `main`, when nothing is left to run: it finds also those that left
 /// their command's group and shed its environment. Does nothing without
@@ -126,14 +147,11 @@ pub fn sweep_at_exit() -> u32 {
     }
     for _ in 0..20 {
         let orphans = || {
-            let everybody = table::all();
-            let roots: Vec<Identity> =
-                everybody.iter().filter(|entry| orphans::is_one(entry)).map(|entry| entry.id).collect();
-            let mut family = table::family(&everybody, &roots, 0, |_| false);
-            family.retain(|entry| !entry.over);
-            family
+            let mut rows = table::lineage(orphans::living());
+            rows.retain(|entry| !entry.over);
+            rows
         };
-        if !orphans::any() || round(&[], orphans, &mut killed) {
+        if round(&[], orphans, &mut killed) {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -177,4 +195,29 @@ fn ancestors(everybody: &[Entry]) -> HashSet<Pid> {
         next = row.and_then(|entry| Pid::from_raw(entry.parent));
     }
     above
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_names_its_command_and_what_that_starts_but_no_neighbour() {
+        let is_on = |tag: &str, value: &str| {
+            let mut child = std::process::Command::new("sleep").arg("60").env(TAG, value).spawn().unwrap();
+            let found = Tag::read(tag.into()).unwrap().is_on(Pid::from_child(&child));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            found
+        };
+        assert!(is_on("/10.5.3/", "/10.5.3/"));
+        assert!(is_on("/10.5.3/", "/10.5.3/44.9.0/"), "started by a fanout inside");
+        assert!(is_on("/10.5.", "/10.5.3/"), "any command of that process");
+        assert!(
+            !is_on("/10.5.3/", "/10.5.30/") && !is_on("/10.5.3/", "/9.1.1/10.5.3/") && !is_on("/10.5.3/", "")
+        );
+        assert_eq!(Tag::read("".into()), None);
+        assert_eq!(Tag::read("/".into()), None);
+        assert!(Tag::next() != Tag::next());
+    }
 }
