@@ -192,12 +192,14 @@ fn find(name: &OsStr, spec: &Spec) -> Result<PathBuf, SpawnError> {
     let mut closed = None;
     for folder in std::env::split_paths(&path) {
         // An empty or relative entry means a folder of the child's, not one of ours.
-        let file = spec.cwd.join(folder).join(name);
+        let program =
+            if folder.is_absolute() { folder.join(name) } else { Path::new(".").join(folder).join(name) };
+        let file = spec.cwd.join(&program);
         if !file.is_file() {
             continue;
         }
         if rustix::fs::access(&file, rustix::fs::Access::EXEC_OK).is_ok() {
-            return Ok(file);
+            return Ok(program);
         }
         closed.get_or_insert(file);
     }
