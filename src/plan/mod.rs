@@ -14,6 +14,7 @@ pub mod code;
 pub mod diagnostic;
 mod file;
 mod files;
+mod keys;
 mod load;
 mod read;
 mod record;

@@ -208,7 +208,7 @@ macro_rules! record {
             fn fill(&mut self, defaults: &$name) {
                 let mut index = 0;
                 $(
-                    if !self.wrote.has(index) {
+                    if self.$key.is_none() && !self.wrote.has(index) {
                         self.$key.clone_from(&defaults.$key);
                     }
                     index += 1;
