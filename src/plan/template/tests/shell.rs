@@ -9,7 +9,8 @@ use super::*;
 
 /// The shells of this machine that `sh` could be.
 fn shells() -> Vec<&'static str> {
-    let has = |shell: &&str| Command::new(shell).args(["-c", ":"]).output().is_ok_and(|out| out.status.success());
+    let has =
+        |shell: &&str| Command::new(shell).args(["-c", ":"]).output().is_ok_and(|out| out.status.success());
     ["sh", "dash", "bash", "busybox"].into_iter().filter(has).collect()
 }
 
@@ -43,7 +44,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("in a case", "case y in a) ;; (y) printf '<%s>' {{ vars.text }} ;; esac", ""),
     ("in braces", "f() { printf '<%s>' \"$1\"; }; f {{ vars.text }}", ""),
     ("in a loop", "{% for t in [vars.text] %}printf '<%s>' {{ t }};{% endfor %}", ""),
-    ("in a branch", "printf '<%s>' {% if vars.text == 'x' %}{{ vars.text }}{% else %}\"{{ vars.text }}\"{% endif %}", ""),
+    (
+        "in a branch",
+        "printf '<%s>' {% if vars.text == 'x' %}{{ vars.text }}{% else %}\"{{ vars.text }}\"{% endif %}",
+        "",
+    ),
     ("after a here-document", "cat <<'E' >/dev/null\nit's `\nE\nprintf '<%s>' {{ vars.text }}", ""),
     ("after a dollar quote", "x=\"$'\"; printf '<%s>' {{ vars.text }}", ""),
     ("set beforehand", "{% set x %}{{ vars.text }}{% endset %}printf '<%s>' {{ x }}", ""),
@@ -78,11 +83,28 @@ const SUBSTITUTED: &[&str] = &[
 
 fn nasty() -> impl Strategy<Value = String> {
     let part = prop_oneof![
-        Just("'".to_owned()), Just("\"".to_owned()), Just("$(echo pwned)".to_owned()), Just("`echo pwned`".to_owned()),
-        Just("\\".to_owned()), Just("\n".to_owned()), Just("; exit 3".to_owned()), Just("${HOME}".to_owned()),
-        Just(" ".to_owned()), Just("*".to_owned()), Just("-n".to_owned()), Just("E".to_owned()), Just("\nE\n".to_owned()),
-        Just("}".to_owned()), Just(")".to_owned()), Just("))".to_owned()), Just("~".to_owned()), Just("!".to_owned()),
-        Just("FANOUT_1".to_owned()), Just("{{ vars.text }}".to_owned()), "[^\\x00]{0,4}", "[a-z]{0,3}",
+        Just("'".to_owned()),
+        Just("\"".to_owned()),
+        Just("$(echo pwned)".to_owned()),
+        Just("`echo pwned`".to_owned()),
+        Just("\\".to_owned()),
+        Just("\n".to_owned()),
+        Just("; exit 3".to_owned()),
+        Just("${HOME}".to_owned()),
+        Just(" ".to_owned()),
+        Just("*".to_owned()),
+        Just("-n".to_owned()),
+        Just("E".to_owned()),
+        Just("\nE\n".to_owned()),
+        Just("}".to_owned()),
+        Just(")".to_owned()),
+        Just("))".to_owned()),
+        Just("~".to_owned()),
+        Just("!".to_owned()),
+        Just("FANOUT_1".to_owned()),
+        Just("{{ vars.text }}".to_owned()),
+        "[^\\x00]{0,4}",
+        "[a-z]{0,3}",
     ];
     prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat().replace('\0', ""))
 }
@@ -158,13 +180,19 @@ fn arithmetic_takes_whole_numbers_and_nothing_else() {
 fn what_no_variable_can_hold_is_refused() {
     let error = |value: String| {
         let scope = scope(json!({"vars": {"text": value}}), Made::default());
-        read("echo {{ vars.text }}", Destination::Shell).render(&scope, Destination::Shell).unwrap_err().message
+        read("echo {{ vars.text }}", Destination::Shell)
+            .render(&scope, Destination::Shell)
+            .unwrap_err()
+            .message
     };
     assert!(error("a\0b".to_owned()).contains("NUL byte"));
     assert!(error("x".repeat(128 << 10)).contains("give them as `stdin` instead"));
     let most = "x".repeat((128 << 10) - "FANOUT_1=".len() - 1);
     for shell in shells() {
-        assert_eq!(printed(shell, "printf %s {{ vars.text }} | wc -c | tr -d ' '", &most), format!("{}\n", most.len()));
+        assert_eq!(
+            printed(shell, "printf %s {{ vars.text }} | wc -c | tr -d ' '", &most),
+            format!("{}\n", most.len())
+        );
     }
 }
 
@@ -172,20 +200,41 @@ fn what_no_variable_can_hold_is_refused() {
 fn a_place_where_no_quoting_helps_is_refused_when_the_plan_is_read() {
     let cases = [
         ("echo 'a {{ vars.text }}'", "a value cannot stand in single quotes: the shell would not see it"),
-        ("cat <<'E'\n{{ vars.text }}\nE", "a value cannot stand in a here-document with a quoted end: the shell would not see it"),
-        ("cat <<\\E\n{{ vars.text }}\nE", "a value cannot stand in a here-document with a quoted end: the shell would not see it"),
+        (
+            "cat <<'E'\n{{ vars.text }}\nE",
+            "a value cannot stand in a here-document with a quoted end: the shell would not see it",
+        ),
+        (
+            "cat <<\\E\n{{ vars.text }}\nE",
+            "a value cannot stand in a here-document with a quoted end: the shell would not see it",
+        ),
         ("cat <<{{ vars.text }}\nE", "the word that ends a here-document cannot be a value"),
         ("echo ${{ vars.text }}", "`$` stands right before the value"),
         ("echo \"${{ vars.text }}\"", "`$` stands right before the value"),
         ("echo \\{{ vars.text }}", "a backslash stands right before the value"),
         ("echo ${x{{ vars.text }}}", "a value cannot be part of a variable's name or of this kind of `${…}`"),
         ("echo ${!{{ vars.text }}}", "a value cannot be part of a variable's name or of this kind of `${…}`"),
-        ("echo ${x:{{ vars.text }}}", "a value cannot be part of a variable's name or of this kind of `${…}`"),
-        ("echo ${x/a/{{ vars.text }}}", "a value cannot be part of a variable's name or of this kind of `${…}`"),
-        ("echo ${x[{{ vars.text }}]}", "a value cannot be part of a variable's name or of this kind of `${…}`"),
-        ("(( x = {{ vars.text }} ))", "a value cannot stand in `((…))`: some shells would run it as arithmetic"),
+        (
+            "echo ${x:{{ vars.text }}}",
+            "a value cannot be part of a variable's name or of this kind of `${…}`",
+        ),
+        (
+            "echo ${x/a/{{ vars.text }}}",
+            "a value cannot be part of a variable's name or of this kind of `${…}`",
+        ),
+        (
+            "echo ${x[{{ vars.text }}]}",
+            "a value cannot be part of a variable's name or of this kind of `${…}`",
+        ),
+        (
+            "(( x = {{ vars.text }} ))",
+            "a value cannot stand in `((…))`: some shells would run it as arithmetic",
+        ),
         ("echo `a \\`b {{ vars.text }}\\``", "a value cannot stand between backticks that hold a backslash"),
-        ("echo $'a' 'b {{ vars.text }}'", "a value cannot stand in single quotes: the shell would not see it"),
+        (
+            "echo $'a' 'b {{ vars.text }}'",
+            "a value cannot stand in single quotes: the shell would not see it",
+        ),
         ("echo $'it\\'s' {{ vars.text }}", "shells disagree on where the `$'…'` before this value ends"),
         ("echo $((1)+2) {{ vars.text }}", "it is not clear how a shell reads the text before this value"),
     ];
@@ -193,7 +242,10 @@ fn a_place_where_no_quoting_helps_is_refused_when_the_plan_is_read() {
         let at = text.find("vars.text").unwrap();
         let found = faults(text, Destination::Shell);
         assert_eq!(found.len(), 1, "{text}: {found:?}");
-        assert!(found[0].starts_with(&format!("E0408 [{}] {message} (", &text[at..at + 9])), "{text}: {found:?}");
+        assert!(
+            found[0].starts_with(&format!("E0408 [{}] {message} (", &text[at..at + 9])),
+            "{text}: {found:?}"
+        );
     }
 }
 
@@ -206,7 +258,10 @@ fn branches_that_leave_different_quotes_open_are_refused() {
         "{% if vars.text %}cat <<E{% endif %}\n{{ vars.text }}\nE\n",
     ] {
         let found = faults(text, Destination::Shell);
-        assert!(found.iter().any(|fault| fault.contains("in quotes or not, depending on this")), "{text}: {found:?}");
+        assert!(
+            found.iter().any(|fault| fault.contains("in quotes or not, depending on this")),
+            "{text}: {found:?}"
+        );
     }
     for text in ["echo {{ vars.text }} 'a", "echo \"{{ vars.text }}", "echo $(a {{ vars.text }}"] {
         assert!(faults(text, Destination::Shell)[0].contains("is never closed"), "{text}");
@@ -225,7 +280,8 @@ fn a_value_in_a_comment_is_left_out() {
 #[test]
 fn a_template_that_was_not_read_as_shell_text_is_not_run_as_such() {
     let scope = scope(json!({"vars": {"text": "; rm"}}), Made::default());
-    let error = read("echo {{ vars.text }}", Destination::Raw).render(&scope, Destination::Shell).unwrap_err();
+    let error =
+        read("echo {{ vars.text }}", Destination::Raw).render(&scope, Destination::Shell).unwrap_err();
     assert!(error.message.contains("not read as shell text"));
     let literal = read("echo 'a' $b", Destination::Raw).render(&scope, Destination::Shell).unwrap();
     assert_eq!(literal.text, "echo 'a' $b");
@@ -234,11 +290,72 @@ fn a_template_that_was_not_read_as_shell_text_is_not_run_as_such() {
 /// Shell text put together at random, with values in it.
 fn anything() -> impl Strategy<Value = String> {
     let pieces = [
-        "'", "\"", "`", "\\", "$", "$(", "(", ")", "$((", "))", "${", "}", "${x:-", "${x#", "\"${x%", "{ ", "#", " # ",
-        " ", "\n", ";", "|", "&&", " <<E\n", " <<-E\n", " <<'E'\n", " <<\"E\"\n", "\nE\n", "E", "<", "<<", "case x in ",
-        "x) ", ";;", " esac ", "in ", "if ", "then ", "fi ", "echo ", "printf %s ", ": ", "x", "=", "x=1 ", "$x", "$'", "\\'",
-        "{{ vars.text }}", "{{ vars.text }}", " {{ vars.text }} ", "\"{{ vars.text }}\"", "{% if vars.good %}", "{% else %}",
-        "{% endif %}", "{% for i in [1, 2] %}", "{% endfor %}", "((", "[", "]", "!", "~", "/", "%", "-", "\t",
+        "'",
+        "\"",
+        "`",
+        "\\",
+        "$",
+        "$(",
+        "(",
+        ")",
+        "$((",
+        "))",
+        "${",
+        "}",
+        "${x:-",
+        "${x#",
+        "\"${x%",
+        "{ ",
+        "#",
+        " # ",
+        " ",
+        "\n",
+        ";",
+        "|",
+        "&&",
+        " <<E\n",
+        " <<-E\n",
+        " <<'E'\n",
+        " <<\"E\"\n",
+        "\nE\n",
+        "E",
+        "<",
+        "<<",
+        "case x in ",
+        "x) ",
+        ";;",
+        " esac ",
+        "in ",
+        "if ",
+        "then ",
+        "fi ",
+        "echo ",
+        "printf %s ",
+        ": ",
+        "x",
+        "=",
+        "x=1 ",
+        "$x",
+        "$'",
+        "\\'",
+        "{{ vars.text }}",
+        "{{ vars.text }}",
+        " {{ vars.text }} ",
+        "\"{{ vars.text }}\"",
+        "{% if vars.good %}",
+        "{% else %}",
+        "{% endif %}",
+        "{% for i in [1, 2] %}",
+        "{% endfor %}",
+        "((",
+        "[",
+        "]",
+        "!",
+        "~",
+        "/",
+        "%",
+        "-",
+        "\t",
     ];
     let piece = prop::sample::select(pieces.to_vec());
     prop::collection::vec(piece, 1..14).prop_map(|pieces| pieces.concat())
@@ -247,9 +364,26 @@ fn anything() -> impl Strategy<Value = String> {
 /// Values that make a file where a shell reads them as its own text.
 fn attack() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "$(:>pwned)", "`:>pwned`", ";:>pwned;", "\n:>pwned\n", "';:>pwned;'", "\";:>pwned;\"", "\nE\n:>pwned\n",
-        "E\n:>pwned\n", "};:>pwned;", ");:>pwned;(", "))$(:>pwned)", "x[$(:>pwned)]", "esac;:>pwned;", "1|:>pwned",
-        "'\"`;:>pwned;`\"'", "\\\";:>pwned;", ">pwned", "&&>pwned", "#\n:>pwned", "${x:-$(:>pwned)}",
+        "$(:>pwned)",
+        "`:>pwned`",
+        ";:>pwned;",
+        "\n:>pwned\n",
+        "';:>pwned;'",
+        "\";:>pwned;\"",
+        "\nE\n:>pwned\n",
+        "E\n:>pwned\n",
+        "};:>pwned;",
+        ");:>pwned;(",
+        "))$(:>pwned)",
+        "x[$(:>pwned)]",
+        "esac;:>pwned;",
+        "1|:>pwned",
+        "'\"`;:>pwned;`\"'",
+        "\\\";:>pwned;",
+        ">pwned",
+        "&&>pwned",
+        "#\n:>pwned",
+        "${x:-$(:>pwned)}",
     ])
 }
 
@@ -280,10 +414,49 @@ proptest! {
 /// Shell text in which nothing but the values could be split into words.
 fn unsplit() -> impl Strategy<Value = String> {
     let pieces = [
-        "'", "\"", "\\", "${x:-", "${x#", "\"${x%", "}", "#", " # ", " ", "\n", ";", " <<E\n", "<<'E'\n", "\nE\n", "E", "a'b",
-        "case x in ", "x) ", ";;", " esac ", "cat ", "echo ", "printf '[%s]' ", "x", "x=",
-        "( ", ")", "{ ", "}\n", "{{ vars.text }}", "{{ vars.text }}", " {{ vars.text }} ", "\"{{ vars.text }}\"",
-        "if :; then ", " fi ", "-", "~", "\\\"", "$'", "{% if vars.good %}", "{% endif %}", "{% else %}",
+        "'",
+        "\"",
+        "\\",
+        "${x:-",
+        "${x#",
+        "\"${x%",
+        "}",
+        "#",
+        " # ",
+        " ",
+        "\n",
+        ";",
+        " <<E\n",
+        "<<'E'\n",
+        "\nE\n",
+        "E",
+        "a'b",
+        "case x in ",
+        "x) ",
+        ";;",
+        " esac ",
+        "cat ",
+        "echo ",
+        "printf '[%s]' ",
+        "x",
+        "x=",
+        "( ",
+        ")",
+        "{ ",
+        "}\n",
+        "{{ vars.text }}",
+        "{{ vars.text }}",
+        " {{ vars.text }} ",
+        "\"{{ vars.text }}\"",
+        "if :; then ",
+        " fi ",
+        "-",
+        "~",
+        "\\\"",
+        "$'",
+        "{% if vars.good %}",
+        "{% endif %}",
+        "{% else %}",
     ];
     let piece = prop::sample::select(pieces.to_vec());
     prop::collection::vec(piece, 1..12).prop_map(|pieces| format!("printf '<%s>' {}", pieces.concat()))
