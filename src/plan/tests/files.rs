@@ -51,7 +51,10 @@ fn a_prompt_in_a_file_is_read_at_load_and_its_faults_are_shown_there() {
     assert_eq!(&*prompt.source, "# Task\n\nLook at {{ calls.b.output }}.\n");
     assert_eq!(plan.calls[0].needs.len(), 1);
     std::fs::write(project.path("prompts/a.md"), "# Täsk\n\nLook at é {{ calls.bb.output }}.\n").unwrap();
-    assert_eq!(project.faults("plan.yaml"), ["prompts/a.md:3:20: E0403 there is no call `bb` (did you mean `calls.b`?)"]);
+    assert_eq!(
+        project.faults("plan.yaml"),
+        ["prompts/a.md:3:20: E0403 there is no call `bb` (did you mean `calls.b`?)"]
+    );
 }
 
 #[test]
