@@ -62,7 +62,9 @@ pub fn line(diagnostic: &Diagnostic, sources: &Sources) -> String {
         diagnostic.code,
         diagnostic.message
     );
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    // Also the characters that turn the direction of writing.
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    line.chars().map(|c| if hidden(c) { ' ' } else { c }).collect()
 }
 
 /// For programs: `code`, `severity`, `file`, `line`, `column`, `end_line`, `end_column` (from 1, in
@@ -302,7 +304,12 @@ reconcile:
             read("calls:\n  a: { \"r\\e[31mun\": x, \"wh\\u202een\": y }\n  b: { \u{202e}run: x }\n");
         let drawn = render(&loaded.diagnostics, &loaded.sources, false);
         assert!(!drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'), "{drawn}");
-        assert!(loaded.diagnostics.iter().all(|fault| !line(fault, &loaded.sources).contains('\u{1b}')));
+        assert!(
+            loaded
+                .diagnostics
+                .iter()
+                .all(|fault| !line(fault, &loaded.sources).contains(['\u{1b}', '\u{202e}']))
+        );
     }
 
     #[test]

@@ -114,8 +114,9 @@ fn includes_are_merged_and_the_nearest_wins() {
     ]);
     assert_eq!(
         project.faults("plans/plan.yaml"),
-        ["plans/../shared/deep/three.yaml:1:11: E0209 `../one.yaml` includes itself (remove one of the includes)"]
-            .map(|line| line.replacen("plans/../shared/deep/three.yaml", "plans/../shared/deep/three.yaml", 1))
+        [
+            "plans/../shared/deep/three.yaml:1:11: E0209 `../one.yaml` includes itself (remove one of the includes)"
+        ]
     );
     std::fs::write(
         project.path("shared/deep/three.yaml"),

@@ -83,9 +83,9 @@ fn a_step_in_the_middle_reads_its_needs_and_counts_those_that_failed() {
     let plan = plan(&format!(
         "{CALLS}  m: {{ reconcile: {{ strategy: compare }}, needs: {{ a: done, b: success }} }}\n  n: {{ reconcile: {{ of: [a, m] }} }}\n"
     ));
-    let of = |call: usize| match &plan.calls[call].action {
-        Action::Reconcile(step) => step.of.clone(),
-        other => panic!("{other:?}"),
+    let of = |call: usize| {
+        let Action::Reconcile(step) = &plan.calls[call].action else { panic!() };
+        step.of.clone()
     };
     assert_eq!((of(2), of(3)), (vec![0, 1], vec![0, 2]));
     let needs: Vec<(usize, Accept, bool)> =

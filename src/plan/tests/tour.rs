@@ -101,9 +101,9 @@ fn windows_line_ends_and_a_byte_order_mark_change_nothing() {
     let plain = plan(TOUR);
     let windows = plan(&format!("\u{feff}{}", TOUR.replace('\n', "\r\n")));
     let prompts = |plan: &Plan| -> Vec<String> {
-        let prompts = plan.calls.iter().filter_map(|call| match &call.action {
-            Action::Prompt { prompt, .. } => Some(prompt.source.to_string()),
-            _ => None,
+        let prompts = plan.calls.iter().filter_map(|call| {
+            let Action::Prompt { prompt, .. } = &call.action else { return None };
+            Some(prompt.source.to_string())
         });
         prompts.collect()
     };

@@ -1,3 +1,4 @@
+use super::explain::QUOTE_BRACES;
 use super::*;
 use crate::plan::diagnostic::Sources;
 
@@ -14,6 +15,10 @@ fn shape(node: &Node<'_>) -> String {
         }
         Kind::Shared(_) | Kind::Broken => "!".to_owned(),
     }
+}
+
+fn range(at: Span) -> std::ops::Range<usize> {
+    at.start as usize..at.end as usize
 }
 
 fn tree(text: &str) -> String {
