@@ -103,7 +103,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What the system says, without its number.
+/// What the system says, in words where they are better than its own.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the system has too many kinds of errors to name")]
 fn plain(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),

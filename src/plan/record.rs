@@ -136,7 +136,7 @@ pub(super) const fn key_name(ident: &'static str) -> &'static str {
 pub(super) fn described<T: Read>(generator: &mut SchemaGenerator, lines: &[&str]) -> Value {
     let mut schema = match generator.subschema_for::<T>().to_value() {
         Value::Object(schema) => schema,
-        _ => Map::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     };
     let text: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
     let mut described = Map::new();
@@ -208,7 +208,7 @@ macro_rules! record {
             fn fill(&mut self, defaults: &$name) {
                 let mut index = 0;
                 $(
-                    if !self.wrote.has(index) {
+                    if self.$key.is_none() && !self.wrote.has(index) {
                         self.$key.clone_from(&defaults.$key);
                     }
                     index += 1;

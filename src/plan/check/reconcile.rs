@@ -17,7 +17,7 @@ use crate::plan::load::Load;
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::{Record as _, Word as _};
 use crate::plan::suggest::{did_you_mean, list};
-use crate::plan::template::{Mention, Names};
+use crate::plan::template::{Destination, Mention, Names};
 use crate::plan::{Quantity, Reconcile, Strategy, code, unbuilt};
 
 /// Keys that every strategy has.
@@ -132,11 +132,10 @@ fn strategy(
     }
     let command = command.as_ref().map(|command| load.command(&command.value, &names, mentions));
     let mut settings = Map::new();
-    if let Some(prompt) = prompt {
-        if let Some(text) = load.prompt_text(prompt.value.clone(), scope.place) {
-            load.template(&text, &names, crate::plan::template::Destination::Prompt, mentions);
-            settings.insert("prompt".to_owned(), Value::String(text.text));
-        }
+    let prompt = prompt.as_ref().and_then(|prompt| load.prompt_text(prompt.value.clone(), scope.place));
+    if let Some(text) = prompt {
+        load.template(&text, &names, Destination::Prompt, mentions);
+        settings.insert("prompt".to_owned(), Value::String(text.text));
     }
     read_settings(load, &file, agents, scope, &mut settings);
     Strategy { name: word.word().to_owned(), settings, command }
