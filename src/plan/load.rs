@@ -143,6 +143,12 @@ impl<'g> Load<'g> {
             };
             self.plan(&place)
         });
+        for fault in &mut self.faults {
+            let related = fault.related.iter_mut().map(|(at, _)| at);
+            for at in std::iter::once(&mut fault.at).chain(related) {
+                *at = self.files.whole_characters(*at);
+            }
+        }
         let diagnostics = in_order(self.faults);
         let faulty = diagnostics.iter().any(|fault| fault.severity == Severity::Error);
         let plan = plan.filter(|_| !faulty).and_then(|checked| Arc::into_inner(checked.plan));
