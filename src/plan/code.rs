@@ -59,6 +59,7 @@ codes! {
     URL = "E0308", "an address that cannot be used";
     SECRET = "E0309", "a secret written into the plan";
     IMPOSSIBLE = "E0310", "a setting that can never hold";
+    SETTING = "E0311", "a setting that the strategy cannot use";
 
     // Templates. The first nine are given by `template`.
     TEMPLATE_SYNTAX = "E0401", "a template that cannot be read";
@@ -81,7 +82,7 @@ mod tests {
     use std::path::Path;
 
     use super::ALL;
-    use crate::plan::{Environment, Given, load_text};
+    use crate::plan::{Environment, Given, SettingsFault, load_text};
 
     const PAGE: &str = include_str!("../../docs/diagnostics.md");
 
@@ -101,7 +102,19 @@ mod tests {
     fn codes(plan: &str, code: &str) -> Vec<&'static str> {
         let key = ("ANTHROPIC_API_KEY".to_owned(), "set".to_owned());
         let vars = [key].into_iter().filter(|_| code != super::NO_MODEL).collect();
-        let given = Given { environment: Environment { vars }, ..Given::default() };
+        let given = Given {
+            environment: Environment { vars },
+            // Stands for the room that reconciles, which this one does not know.
+            settings_check: Some(|_, settings| match settings.get("normalize") {
+                Some(word) if word == "colour" => Err(SettingsFault {
+                    key: "normalize".to_owned(),
+                    message: "there is no `colour`".to_owned(),
+                    help: "write one of `case`, `space`, `number`, `json`, `punctuation`".to_owned(),
+                }),
+                Some(_) | None => Ok(()),
+            }),
+            ..Given::default()
+        };
         let loaded = load_text(plan, Path::new("plan.yaml"), &given);
         loaded.diagnostics.iter().map(|fault| fault.code).collect()
     }

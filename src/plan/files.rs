@@ -39,6 +39,20 @@ impl Files {
         text.get(at.start as usize..at.end as usize).unwrap_or("")
     }
 
+    /// The place, widened to whole characters and cut at the end of its file.
+    pub(super) fn whole_characters(&self, at: Span) -> Span {
+        let Some((_, text)) = self.sources.files.get(usize::from(at.file)) else { return at };
+        let (mut start, mut end) = ((at.start as usize).min(text.len()), (at.end as usize).min(text.len()));
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        while !text.is_char_boundary(end) {
+            end += 1;
+        }
+        let place = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Span { file: at.file, start: place(start), end: place(end.max(start)) }
+    }
+
     /// Reads a file, once. `at` is the place that asks for it, where there is one.
     pub(super) fn open(
         &mut self,

@@ -40,7 +40,7 @@ use crate::id::CallId;
 use crate::outcome::Status;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
-pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, load, load_text};
+pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
 pub use schema::schema;
 use template::{Expression, Template};
 

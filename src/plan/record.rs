@@ -49,6 +49,8 @@ pub(super) trait Record: Default {
     fn wrote(&self, key: &str) -> bool {
         Self::KEYS.iter().position(|known| *known == key).is_some_and(|index| self.written().has(index))
     }
+    /// Where a key and its value stand, if it was written and could be read.
+    fn places(&self, key: &str) -> Option<(Span, Span)>;
     /// Reads the key with this place in [`Record::KEYS`].
     fn set(&mut self, index: usize, entry: &Entry<'_>, reader: &mut Reader<'_>);
 }
@@ -214,6 +216,18 @@ macro_rules! record {
                     index += 1;
                 )*
                 let _ = index;
+            }
+
+            fn places(
+                &self,
+                key: &str,
+            ) -> Option<($crate::plan::diagnostic::Span, $crate::plan::diagnostic::Span)> {
+                $(
+                    if key == $crate::plan::record::key_name(stringify!($key)) {
+                        return self.$key.as_ref().map(|field| (field.key, field.at));
+                    }
+                )*
+                None
             }
 
             fn set(

@@ -13,7 +13,7 @@ use crate::plan::file::reconcile::{
     OnConflict, OnConflictWord, ReconcileFile, SimilarFile, StrategyWord, keys_of,
 };
 use crate::plan::file::value::{Data, DataKind};
-use crate::plan::load::Load;
+use crate::plan::load::{Load, SettingsCheck};
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::{Record as _, Word as _};
 use crate::plan::suggest::{did_you_mean, list};
@@ -137,7 +137,11 @@ fn strategy(
         load.template(&text, &names, Destination::Prompt, mentions);
         settings.insert("prompt".to_owned(), Value::String(text.text));
     }
+    let before = load.faults.len();
     read_settings(load, &file, agents, scope, &mut settings);
+    if let (Some(check), false) = (load.given.settings_check, load.any_error_since(before)) {
+        meaning(load, check, &file, word, place, &settings);
+    }
     Strategy { name: word.word().to_owned(), settings, command }
 }
 
@@ -163,8 +167,29 @@ fn refuse_foreign(load: &mut Load<'_>, file: &ReconcileFile, word: StrategyWord,
             .map(|other| format!("`{}`", other.word()))
             .collect();
         let message = format!("`{key}` means nothing to the strategy `{}`", word.word());
+        let at = file.places(key).map_or(at, |(key, _)| key);
         let fault = Diagnostic::error(code::CONTRADICTION, at, message);
         load.fault(fault.help(format!("it belongs to {}", list(&owners, "and"))));
+    }
+}
+
+/// Lets whoever reconciles say whether the settings mean something, and shows the key that does not.
+fn meaning(
+    load: &mut Load<'_>,
+    check: SettingsCheck,
+    file: &ReconcileFile,
+    word: StrategyWord,
+    place: Span,
+    settings: &Map<String, Value>,
+) {
+    if matches!(word, StrategyWord::Patch | StrategyWord::Synthesize) {
+        return;
+    }
+    if let Err(fault) = check(word.word(), settings) {
+        let key = fault.key.split('.').next().unwrap_or("");
+        let at = file.places(key).map_or(place, |(_, value)| value);
+        let message = format!("`{}`: {}", fault.key, fault.message);
+        load.fault(Diagnostic::error(code::SETTING, at, message).help(fault.help));
     }
 }
 

@@ -57,6 +57,7 @@ fn a_prompt_in_a_file_is_read_at_load_and_its_faults_are_shown_there() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn no_path_leads_out_of_the_plans_folder() {
     let outside = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@ mod calls;
 mod expansion;
 mod files;
 mod graph;
+mod hostile;
 mod keys;
 mod reconcile;
 mod tour;

@@ -46,7 +46,7 @@ fn the_settings_of_every_strategy_are_handed_on_as_they_stand() {
 fn keys_that_a_strategy_does_not_have_are_not_ignored() {
     assert_eq!(
         wrong("{ strategy: collect, quorum: 2 }"),
-        ["5:1: E0110 `quorum` means nothing to the strategy `collect`"]
+        ["5:33: E0110 `quorum` means nothing to the strategy `collect`"]
     );
     assert_eq!(
         wrong("{ strategy: colect }"),
