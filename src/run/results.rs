@@ -217,8 +217,13 @@ impl Results for Store {
     }
 
     fn file(&self, id: &str) -> Option<PathBuf> {
-        let result = self.get(*self.positions.get(id)?)?;
-        let instance = result.instances.first()?;
+        // `review`, or one instance of it: `review[2]`.
+        let (call, index) = match id.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
+            Some((call, index)) => (call, index.parse().ok()?),
+            None => (id, 0),
+        };
+        let result = self.get(*self.positions.get(call)?)?;
+        let instance = result.instances.get(index)?;
         Some(output_path(self.journal.dir(), &instance.id, &instance.outcome.output))
     }
 }
@@ -240,8 +245,10 @@ impl Object for CallView {
             ("error", _) => Some(
                 result.cause.as_ref().map_or_else(|| Value::from(()), |c| Value::from(c.message.as_str())),
             ),
-            ("output", Some(instance)) => Some(instance.text()),
-            ("json", Some(instance)) => Some(instance.json()),
+            // A call that failed has no output that a later prompt could rest on; the template
+            // says so, unless it asks for a `default`.
+            ("output", Some(instance)) => instance.outcome.is_ok().then(|| instance.text()),
+            ("json", Some(instance)) => instance.outcome.is_ok().then(|| instance.json()),
             ("outputs", None) => {
                 let views = result.instances.iter().map(|i| Value::from_object(InstanceView(Arc::clone(i))));
                 Some(Value::from(views.collect::<Vec<_>>()))

@@ -1,3 +1,5 @@
+//! YAML as plans use it, and everything that is refused.
+
 use super::explain::QUOTE_BRACES;
 use super::*;
 use crate::plan::diagnostic::Sources;
