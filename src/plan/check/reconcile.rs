@@ -126,7 +126,7 @@ fn strategy(
         let fault = Diagnostic::error(code::MISSING_KEY, place, "the strategy `command` needs a `command`");
         load.fault(fault.help("add `command: …`; it gets the results as JSON on standard input"));
     }
-    if word == StrategyWord::Best && !file.wrote("by") {
+    if word == StrategyWord::Best && !file.wrote("by") && !file.wrote("cross_check") {
         let fault = Diagnostic::error(code::MISSING_KEY, place, "the strategy `best` needs `by`");
         load.fault(fault.help("add `by: /score`, or another thing to rank by"));
     }
@@ -222,12 +222,15 @@ fn read_settings(
         weighed(load, &weights.value, agents, scope);
     }
     let plain = [
+        ("rule", &file.rule),
         ("quorum", &file.quorum),
         ("ties", &file.ties),
         ("weights", &file.weights),
         ("normalize", &file.normalize),
         ("keep", &file.keep),
         ("by", &file.by),
+        ("similarity", &file.similarity),
+        ("cross_check", &file.cross_check),
     ];
     for (key, data) in plain {
         if let Some(data) = data {

@@ -50,8 +50,14 @@ fn the_sample_is_sound() {
     plan(SAMPLE);
 }
 
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    // A fault in the middle of a character.
+    survives(&SAMPLE.replace("{{ vars.x }}", "{{é vars.x }}")).unwrap();
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn an_edited_plan_is_read_or_refused(
