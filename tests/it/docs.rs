@@ -86,3 +86,19 @@ fn every_key_of_a_call_and_of_a_plan_is_in_the_page_and_in_the_schema() {
         assert!(page.contains(&format!("`{key}")), "the page does not name `{key}`");
     }
 }
+
+#[test]
+fn every_dependency_has_its_line() {
+    let manifest = page("Cargo.toml");
+    let told = page("docs/dependencies.md");
+    let mut section = "";
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.contains("dependencies")
+            && let Some((name, _)) = line.split_once(" = ")
+        {
+            assert!(told.contains(name), "docs/dependencies.md does not say why `{name}` is there");
+        }
+    }
+}
