@@ -83,9 +83,7 @@ async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome
     {
         return Err(skipped(Cause::new("not_selected", "`--only` left it out")));
     }
-    if let Some(when) = &call.when
-        && !asks_per_instance(call)
-    {
+    if let Some(when) = &call.when {
         let scope =
             level.scope(Some(call), &Local::default()).map_err(|error| failed(template_cause(&error)))?;
         match when.holds(&scope) {
@@ -118,19 +116,9 @@ async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome
     }
 }
 
-pub(crate) fn when_false(call: &Call) -> Cause {
+fn when_false(call: &Call) -> Cause {
     let source = call.when.as_ref().map(|when| when.source.trim().to_owned()).unwrap_or_default();
     Cause::new("when_false", format!("its `when` was false: {source}"))
-}
-
-/// True when `when` mentions what only an instance has, so each instance is asked.
-pub(crate) fn asks_per_instance(call: &Call) -> bool {
-    let Some(when) = &call.when else { return false };
-    call.expand.is_some()
-        && when
-            .source
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|word| word == call.item_name || word == "matrix" || word == "index")
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -18,7 +18,7 @@ use super::level::{Level, Local, data};
 use super::results::InstanceResult;
 use super::stop::{Phase, Stop};
 use super::work::{Job, Work, takes_place, template_cause};
-use super::{RunError, call, check, output, parent, steps};
+use super::{RunError, check, output, parent, steps};
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
 use crate::journal::Durable;
@@ -92,9 +92,6 @@ impl Instance<'_> {
     /// Takes a place and does the work.
     async fn work(&self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
         let world = &self.level.world;
-        if let Some(outcome) = self.unwanted() {
-            return Ok((None, outcome));
-        }
         let mut place = None;
         if takes_place(&self.call.action) {
             place = match self.place().await {
@@ -133,17 +130,6 @@ impl Instance<'_> {
         outcome.usage = spent.usage;
         outcome.agent.get_or_insert_with(|| job.agent());
         Ok((Some(job.key), outcome))
-    }
-
-    /// Why its own `when` skips it, where that depends on the item.
-    fn unwanted(&self) -> Option<Outcome> {
-        let when = self.call.when.as_ref().filter(|_| call::asks_per_instance(self.call))?;
-        let scope = self.level.scope(Some(self.call), &self.local);
-        match scope.and_then(|scope| when.holds(&scope)) {
-            Ok(true) => None,
-            Ok(false) => Some(Outcome::ended(Status::Skipped, call::when_false(self.call))),
-            Err(error) => Some(Outcome::ended(Status::Failed, template_cause(&error))),
-        }
     }
 
     /// Waits for a place, unless the run or the call is told to stop first.

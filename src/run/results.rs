@@ -84,16 +84,8 @@ impl CallResult {
     pub(crate) fn joined(instances: Vec<InstanceResult>, enough: Option<u32>) -> CallResult {
         let total = instances.len() as u32;
         let ok = instances.iter().filter(|instance| instance.outcome.is_ok()).count() as u32;
-        // Instances that their own `when` skipped ask for nothing.
-        let unasked = instances
-            .iter()
-            .filter(|i| i.outcome.cause.as_ref().is_some_and(|cause| cause.code == "when_false"))
-            .count() as u32;
-        let wanted = enough.unwrap_or(total - unasked);
-        let (status, cause) = if ok == 0 && total > 0 && unasked == total {
-            let message = "its `when` was false for every instance";
-            (Status::Skipped, Some(Cause::new("when_false", message)))
-        } else if ok >= wanted {
+        let wanted = enough.unwrap_or(total);
+        let (status, cause) = if ok >= wanted {
             (Status::Ok, None)
         } else {
             let bad = |i: &&InstanceResult| !i.outcome.is_ok() && i.outcome.status != Status::Skipped;

@@ -272,7 +272,8 @@ fn a_sub_plan_keeps_its_own_limits() {
 #[test]
 fn a_sub_plan_ends_with_its_call_and_everything_in_it_has_an_outcome() {
     let folder = Folder::with_plan("calls:\n  inner: { plan: inner.yaml, timeout: 300ms }\n");
-    folder.write("inner.yaml", "calls:\n  slow: { run: sleep 60 }\n  after: { run: echo x, needs: [slow] }\n");
+    folder
+        .write("inner.yaml", "calls:\n  slow: { run: sleep 60 }\n  after: { run: echo x, needs: [slow] }\n");
     let (events, ran) = folder.events(&[]);
     let by_id = outcomes(&events);
     assert_eq!(ran.code, 1, "{}", ran.err);

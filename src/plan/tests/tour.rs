@@ -90,7 +90,7 @@ fn dependencies_are_read_from_the_prompts() {
     assert!(plan.calls[..3].iter().all(|call| call.needs.is_empty()));
     let at = plan.calls[3].needs[0].at;
     assert_eq!(&TOUR[at.start as usize..at.end as usize], "calls.graph.output");
-    assert_eq!(plan.reconcile.of, [0, 2, 3], "what nothing else consumes");
+    assert_eq!(plan.reconcile.of, [2, 3], "what nothing else consumes, but for what runs in the background");
     assert!(plan.calls[0].background && plan.calls[0].retries == 2);
     assert_eq!(plan.calls[0].idle_timeout, None, "a command may be silent");
     assert_eq!(plan.vars["good"], "a3f2b1");
