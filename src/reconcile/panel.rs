@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn a_label_is_name_enough_only_where_it_says_who() {
-        let labelled = |name: &str, label: &str| Answer { label: Some(label.to_owned()), ..answer(name, "x") };
+        let labelled =
+            |name: &str, label: &str| Answer { label: Some(label.to_owned()), ..answer(name, "x") };
         let named = |answers: Vec<Answer>| {
             let inputs = inputs(answers);
             let panel = Panel::new(&inputs).unwrap();
