@@ -329,6 +329,7 @@ fn head(run: &RunId, plan: &Plan, graph: &CallGraph, named: &Path) -> RunStarted
         turn: graph.turn(at),
         needs: graph.needs(at).map(|need| plan.calls[need.call].id.clone()).collect(),
         background: call.background,
+        check: call.check.is_some(),
     });
     RunStarted {
         format: FORMAT,

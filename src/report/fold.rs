@@ -81,7 +81,7 @@ impl RunView {
             Event::RunStarted(head) => self.begin(head),
             Event::RunResumed { .. } => self.resume(),
             Event::CallExpanded { call, labels } => self.expand(call, labels),
-            Event::CallStarted { instance, agent, .. } => self.start(instance, agent, now),
+            Event::CallStarted { instance, agent, input, .. } => self.start(instance, (agent, input), now),
             Event::CallProgressed { instance, activity, tokens } => {
                 if let Some(view) = self.known(instance).filter(|view| view.state == State::Running) {
                     view.activity.clone_from(activity);
@@ -253,7 +253,7 @@ impl RunView {
         }
     }
 
-    fn start(&mut self, id: &InstanceId, agent: &str, now: Duration) {
+    fn start(&mut self, id: &InstanceId, (agent, input): (&str, &str), now: Duration) {
         self.uncount(id);
         self.places += 1;
         let place = self.places;
@@ -263,6 +263,7 @@ impl RunView {
             state: State::Running,
             started: Some(now),
             agent: Some(agent.to_owned()),
+            input: input.to_owned(),
             place,
             ..InstanceView::default()
         };
@@ -355,6 +356,7 @@ impl RunView {
             turn: self.turns.last_key_value().map_or(1, |(number, _)| *number),
             needs: Vec::new(),
             background: false,
+            check: false,
         })
     }
 }

@@ -179,15 +179,12 @@ fn facts(outcome: &Outcome, view: &InstanceView) -> String {
     text
 }
 
-/// A file shows every letter and runs no commands.
-const FILE: Style = Style { color: false, unicode: true, width: 80, height: 24, ci: false };
-
 fn clean(text: &str) -> String {
-    sanitise::text(text, &FILE).into_owned()
+    sanitise::text(text, &Style::FILE).into_owned()
 }
 
 fn one_line(text: &str) -> String {
-    sanitise::line(text, &FILE)
+    sanitise::line(text, &Style::FILE)
 }
 
 fn longest_run(text: &str) -> usize {

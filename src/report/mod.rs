@@ -10,11 +10,13 @@
 //! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `markdown`.
 
 pub mod fold;
+pub mod html;
 pub mod json_lines;
 pub mod live;
 pub mod markdown;
 pub mod plain;
 pub mod progress;
+pub mod redact;
 pub mod result_json;
 pub mod results;
 pub mod sanitise;
