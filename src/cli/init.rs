@@ -13,7 +13,11 @@ pub const STARTER: &str = include_str!("init/starter.yaml");
 pub fn write(file: &Path, force: bool) -> Result<String, String> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true);
-    if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let shown = file.display();
     let mut handle = options.open(file).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {

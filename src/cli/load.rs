@@ -43,6 +43,15 @@ pub fn load(args: &PlanArgs, terminal: &Terminal, how: Loading, strict: bool) ->
     load_given(args, &given, terminal, how, strict)
 }
 
+/// As [`load`] for a plan that is only looked at: a required var may be missing.
+///
+/// # Errors
+/// As [`load`].
+pub fn look(args: &PlanArgs, terminal: &Terminal, how: Loading, strict: bool) -> Result<Ready, Complaint> {
+    let given = Given { vars_may_be_missing: true, ..given(args)? };
+    load_given(args, &given, terminal, how, strict)
+}
+
 /// As [`load`], with values that are known already.
 ///
 /// # Errors
@@ -66,7 +75,9 @@ pub fn load_given(
     let warnings = found.len() - errors;
     show(&found, &loaded.sources, terminal, how)?;
     match ready {
-        Some((plan, graph)) if errors == 0 && (warnings == 0 || !strict) => Ok(Ready { plan, graph, warnings }),
+        Some((plan, graph)) if errors == 0 && (warnings == 0 || !strict) => {
+            Ok(Ready { plan, graph, warnings })
+        }
         _ if how == Loading::Json => Err(Complaint::usage("")),
         _ => Err(Complaint::usage(verdict(&args.plan, errors, warnings))),
     }
@@ -82,12 +93,7 @@ fn verdict(file: &std::path::Path, errors: usize, warnings: usize) -> String {
     format!("{} has {found}; nothing was started", file.display())
 }
 
-fn show(
-    found: &[Diagnostic],
-    sources: &Sources,
-    terminal: &Terminal,
-    how: Loading,
-) -> Result<(), Complaint> {
+fn show(found: &[Diagnostic], sources: &Sources, terminal: &Terminal, how: Loading) -> Result<(), Complaint> {
     match how {
         Loading::Json => {
             let array: serde_json::Value = found.iter().map(|d| diagnostics::to_json(d, sources)).collect();

@@ -38,8 +38,8 @@ use crate::id::CallId;
 use crate::outcome::Status;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
-pub use schema::schema;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, load, load_text};
+pub use schema::schema;
 use template::{Expression, Template};
 
 /// A checked plan. Every default is filled in.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::code;
 use super::diagnostic::{Diagnostic, Span};
 use super::read::{Field, Key, Read, Reader};
-use super::suggest::{choices, did_you_mean, foreign_key};
+use super::suggest::{choices, did_you_mean, foreign_key, nearest};
 use super::yaml::{Entry, Kind, Node};
 
 /// Which keys of a record were written, whether or not they could be read.
@@ -69,6 +69,7 @@ pub(super) fn read_record<R: Record>(node: &Node<'_>, reader: &mut Reader<'_>) -
     };
     let mut record = R::default();
     *record.meta().0 = node.at;
+    let mut meant = Vec::new();
     for entry in entries {
         match R::KEYS.iter().position(|key| *key == entry.key) {
             Some(index) => {
@@ -78,8 +79,12 @@ pub(super) fn read_record<R: Record>(node: &Node<'_>, reader: &mut Reader<'_>) -
                 }
             }
             None if R::EXTENSIONS && entry.key.starts_with("x-") => {}
-            None => unknown_key(entry, R::KEYS, reader),
+            None => meant.extend(unknown_key(entry, R::KEYS, reader)),
         }
+    }
+    // A key that is there under a wrong name is not missing as well.
+    for index in meant.iter().filter_map(|key| R::KEYS.iter().position(|known| known == key)) {
+        record.meta().1.add(index);
     }
     for key in R::REQUIRED.iter().flatten() {
         if !record.wrote(key) {
@@ -96,15 +101,21 @@ pub(super) fn read_key<T: Read>(entry: &Entry<'_>, reader: &mut Reader<'_>) -> K
     Some(Box::new(Field { key: entry.at, at: entry.value.target().at, value }))
 }
 
-/// Reports a key that does not exist at its place.
-pub(super) fn unknown_key(entry: &Entry<'_>, keys: &[&'static str], reader: &mut Reader<'_>) {
-    let fault = Diagnostic::error(code::UNKNOWN_KEY, entry.at, format!("unknown key `{}`", entry.key));
-    let help = match foreign_key(&entry.key, keys) {
+/// Reports a key that does not exist at its place; says which one was probably meant.
+fn unknown_key(
+    entry: &Entry<'_>,
+    keys: &'static [&'static str],
+    reader: &mut Reader<'_>,
+) -> Option<&'static str> {
+    let foreign = foreign_key(&entry.key, keys);
+    let help = match foreign {
         Some(ours) => format!("here it is called `{ours}`"),
         None => did_you_mean(&entry.key, keys.iter().copied())
             .unwrap_or_else(|| format!("the keys here are {}", choices(keys.iter().copied()))),
     };
+    let fault = Diagnostic::error(code::UNKNOWN_KEY, entry.at, format!("unknown key `{}`", entry.key));
     reader.fault(fault.help(help));
+    foreign.or_else(|| nearest(&entry.key, keys.iter().copied()).first().copied())
 }
 
 fn some_keys(keys: &[&str]) -> String {

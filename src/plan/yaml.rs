@@ -417,10 +417,17 @@ impl<'s> Builder<'s, '_> {
 
     fn syntax(&mut self, error: &ScanError) {
         let start = error.marker().byte_offset().unwrap_or(self.text.len()).min(self.text.len());
+        // The parser stands behind a tab when it complains about it.
+        let tab = start > 0 && self.text.as_bytes().get(start - 1) == Some(&b'\t');
+        let start = if tab && is_tab(error.kind()) { start - 1 } else { start };
         let length = self.text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         let at = self.span(start, start + length);
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             self.too_deep(at);
+            return;
+        }
+        // Braces without quotes were named already; what comes of them is no news.
+        if self.faults.iter().any(|fault| fault.help.as_deref() == Some(QUOTE_BRACES)) {
             return;
         }
         let (message, help) = explain(error, self.text, start);
@@ -451,6 +458,17 @@ fn add<'s>(to: &mut Vec<Entry<'s>>, have: &mut HashSet<String>, from: &[Entry<'s
     }
 }
 
+fn is_tab(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::TabNotAllowed
+            | ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabInIndentation
+            | ErrorKind::TabInPlainScalar
+            | ErrorKind::TabAtBlockScalarStart
+    )
+}
+
 /// What the parser says, in words for the person who has to mend it.
 fn explain(error: &ScanError, text: &str, start: usize) -> (String, Option<String>) {
     use ErrorKind as E;
@@ -459,11 +477,7 @@ fn explain(error: &ScanError, text: &str, start: usize) -> (String, Option<Strin
     let whole = format!("{line}{rest}");
     let unquoted_braces = whole.contains(": {{") || whole.contains("- {{");
     let help = match error.kind() {
-        E::TabNotAllowed
-        | E::TabInBlockIndentation
-        | E::TabInIndentation
-        | E::TabInPlainScalar
-        | E::TabAtBlockScalarStart => {
+        kind if is_tab(kind) => {
             let message = "a tab stands where YAML allows only spaces".to_owned();
             return (message, Some("indent with spaces".to_owned()));
         }

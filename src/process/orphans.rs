@@ -41,15 +41,10 @@ pub(super) fn adopts() -> bool {
 }
 
 /// Starts a child and registers it in one step.
-pub(super) fn start<T>(
-    spawn: impl FnOnce() -> io::Result<T>,
-    pid: impl FnOnce(&T) -> Option<Pid>,
-) -> io::Result<T> {
+pub(super) fn start<T>(spawn: impl FnOnce() -> io::Result<T>, pid: impl FnOnce(&T) -> Pid) -> io::Result<T> {
     let mut started = lock();
     let child = spawn()?;
-    if let Some(pid) = pid(&child) {
-        started.get_or_insert_default().insert(raw(pid));
-    }
+    started.get_or_insert_default().insert(raw(pid(&child)));
     Ok(child)
 }
 

@@ -8,13 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 
 use process_wrap::tokio::{CommandWrap, CommandWrapper, ProcessSession};
 use rustix::io::Errno;
 use rustix::process::Pid;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::orphans;
 use super::spec::{Environment, Inherit, Input, Spec};
@@ -124,15 +124,16 @@ pub(super) fn start(spec: &Spec, tag: &Tag) -> Result<Child, SpawnError> {
         Input::Null => Stdio::null(),
         Input::Bytes(_) | Input::Pipe => Stdio::piped(),
     });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     set_environment(&mut command, &spec.env);
     if !spec.marker.1.is_empty() {
         command.env(&spec.marker.0, &spec.marker.1);
     }
     command.env(TAG, tag.as_os_str());
     leave_the_terminal(&mut command, &spec.cwd.join(&program))?;
-    orphans::start(|| command.spawn(), |child| Pid::from_raw(i32::try_from(child.id()?).ok()?))
-        .map_err(|problem| explain(problem, spec, &program))
+    // As a child of the standard library: `Running` waits for it in its own way.
+    let command = command.as_std_mut();
+    orphans::start(|| command.spawn(), Pid::from_child).map_err(|problem| explain(problem, spec, &program))
 }
 
 /// A new group in any case, and a new session where there is a terminal to leave.

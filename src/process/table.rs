@@ -69,8 +69,16 @@ pub(super) fn environment_has(pid: Pid, wanted: impl Fn(&[u8]) -> bool) -> bool 
 /// The children of this process that its main thread started or that it adopted.
 pub(super) fn children() -> Vec<Pid> {
     let own = rustix::process::getpid().as_raw_nonzero();
-    let list = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
-    list.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+    let Ok(mut file) = File::open(format!("/proc/{own}/task/{own}/children")) else { return Vec::new() };
+    // Read in large pieces: the system counts through the list again for every piece.
+    let mut list = vec![0; 4096];
+    let mut length = 0;
+    while let Ok(more @ 1..) = file.read(list.get_mut(length..).unwrap_or_default()) {
+        length += more;
+        list.resize(length + 4096, 0);
+    }
+    let numbers = list.get(..length).unwrap_or_default().split(|byte| *byte == b' ');
+    numbers.filter_map(|pid| Pid::from_raw(std::str::from_utf8(pid).ok()?.parse().ok()?)).collect()
 }
 
 /// Sends a signal to exactly this process; nothing happens when it is gone.

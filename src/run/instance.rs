@@ -358,7 +358,8 @@ impl Instance<'_> {
         let activity = Activity::new(world.journal.clone(), self.id.clone());
         match &job.work {
             Work::Prompt { .. } => {
-                Ok(attempt::prompt(self.level, self.call, job, bounded, feedback, &activity, self.ending()).await?)
+                Ok(attempt::prompt(self.level, self.call, job, bounded, feedback, &activity, self.ending())
+                    .await?)
             }
             Work::Run(program) => {
                 let run = attempt::Command::of(self.call, program, &job.place, bounds);

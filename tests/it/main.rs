@@ -1,9 +1,15 @@
 //! The behaviour of `fanout`, from outside: one binary, split by what is shown.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod agents;
 mod interrupted;
 mod layers;
+mod models;
 mod order;
 mod outcomes;
 mod plans;
+mod prompts;
+#[path = "../provider/mod.rs"]
+mod provider;
 mod support;
 mod terminal;

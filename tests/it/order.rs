@@ -210,7 +210,7 @@ fn a_sub_plan_is_a_call_with_its_own_vars() {
     let folder = Folder::with_plan(
         r#"
 calls:
-  inner: { plan: inner.yaml, with: { who: "'world'" } }
+  inner: { plan: inner.yaml, with: { who: world } }
   say: { run: "echo {{ calls.inner.json.greet }}" }
 "#,
     );

@@ -26,7 +26,9 @@ const COMMON: &[&str] = &["of", "strategy", "min"];
 /// The parent's last step.
 ///
 /// Without `of` it reads every call that nothing else consumes: no other call needs it or
-/// mentions it. A question to a person and the end of the run are no results and are left out.
+/// mentions it. A question to a person and the end of the run are no results and are left out,
+/// and so is a background call, which the parent does not wait for: its notification says how it
+/// ended. Where there is nothing else, the background calls are what there is to read.
 pub(super) fn last(
     load: &mut Load<'_>,
     file: Key<ReconcileFile>,
@@ -40,13 +42,15 @@ pub(super) fn last(
             *slot = true;
         }
     }
-    let open: Vec<usize> = consumed
-        .iter()
-        .zip(scope.traits)
-        .enumerate()
-        .filter(|(_, (consumed, call))| !**consumed && !call.silent)
-        .map(|(position, _)| position)
-        .collect();
+    let results = || {
+        let calls = consumed.iter().zip(scope.traits).enumerate();
+        calls.filter(|(_, (consumed, call))| !**consumed && !call.silent)
+    };
+    let mut open: Vec<usize> =
+        results().filter(|(_, (_, call))| !call.background).map(|(position, _)| position).collect();
+    if open.is_empty() {
+        open = results().map(|(position, _)| position).collect();
+    }
     match file {
         Some(file) => step(load, *file, open, agents, scope, &mut Vec::new()),
         None => Reconcile { at: Span::default(), of: open, strategy: collect(), min: None },

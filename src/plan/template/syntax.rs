@@ -49,7 +49,10 @@ pub(super) fn dialect() -> SyntaxConfig {
 /// True for a text that stands for itself, so that nothing needs to be read.
 pub(super) fn is_plain(text: &str) -> bool {
     let opens = |pair: &[u8]| matches!(pair, b"{{" | b"{%" | b"{#" | b"}}");
-    !text.as_bytes().windows(2).any(opens)
+    // `${#name}` of a shell is no comment.
+    let comment = |text: &str| text.split_once("{#").is_some_and(|(_, rest)| rest.contains("#}"));
+    let tags = |text: &str| ["{{", "{%", "}}"].iter().any(|tag| text.contains(tag));
+    !text.as_bytes().windows(2).any(opens) || !tags(text) && !comment(text)
 }
 
 /// Reads a template: the statements of its top level.
@@ -187,7 +190,8 @@ impl Tags<'_> {
                         at: at.start + offset..at.start + offset + 2,
                         message: "this `}}` closes nothing".to_owned(),
                         help: Some(
-                            "open it with `{{`, or write `{{ '}}' }}` for the braces themselves".to_owned(),
+                            "open it with `{{`, or write `{% raw %}}}{% endraw %}` for the braces themselves"
+                                .to_owned(),
                         ),
                     });
                 }
@@ -265,9 +269,12 @@ impl Tags<'_> {
 
 fn never_closed(text: &str, at: Range<usize>) -> SyntaxFault {
     let close = if text[at.clone()].starts_with("{%") { "%}" } else { "}}" };
+    let open = &text[at.start..at.start + 2];
     SyntaxFault {
-        message: format!("this `{}` is never closed", &text[at.start..at.start + 2]),
-        help: Some(format!("close it with `{close}`, or write `{{{{ '{{{{' }}}}` for the braces themselves")),
+        message: format!("this `{open}` is never closed"),
+        help: Some(format!(
+            "close it with `{close}`, or write `{{% raw %}}{open}{{% endraw %}}` for the braces themselves"
+        )),
         at: at.start..at.start + 2,
     }
 }
@@ -276,6 +283,16 @@ fn never_closed(text: &str, at: Range<usize>) -> SyntaxFault {
 fn explain(text: &str, error: &minijinja::Error) -> SyntaxFault {
     let at = error.range().unwrap_or(text.len()..text.len());
     let at = at.start.min(text.len())..at.end.min(text.len());
+    if error.detail() == Some("unexpected end of comment") {
+        let open = text.rfind("{#").unwrap_or(at.start);
+        return SyntaxFault {
+            at: open..(open + 2).min(text.len()),
+            message: "this `{#` begins a comment that is never closed".to_owned(),
+            help: Some(
+                "close it with `#}`, or write `{% raw %}{#{% endraw %}` for the braces themselves".to_owned(),
+            ),
+        };
+    }
     // What the engine stumbles over is far from the fault when a tag is not closed:
     // the text after it is read as code.
     let upto = text.get(..at.end).unwrap_or(text);
@@ -301,7 +318,6 @@ fn explain(text: &str, error: &minijinja::Error) -> SyntaxFault {
         Some("&" | "&&") => Some("write `and`".to_owned()),
         Some("!") => Some("write `not`".to_owned()),
         Some("?") => Some("write `a if condition else b`".to_owned()),
-        _ if detail.contains("expected `}}`") && detail.contains("unexpected `|`") => None,
         _ => None,
     };
     SyntaxFault { at, message: format!("this cannot be read: {detail}"), help }
@@ -332,6 +348,14 @@ mod tests {
             assert!(read_template(text).is_ok(), "{text}");
         }
         assert_eq!(fault("a { b }} c"), ("}}".to_owned(), "this `}}` closes nothing".to_owned()));
+    }
+
+    #[test]
+    fn a_length_in_a_shell_is_no_comment() {
+        assert!(is_plain("echo ${#x} {a}"));
+        assert!(!is_plain("echo {# x #}"));
+        let at = ("{#".to_owned(), "this `{#` begins a comment that is never closed".to_owned());
+        assert_eq!(fault("echo ${#x} {{ a }}"), at);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 
+mod keys;
 mod tour;
 
 /// Reads a plan with a key in the environment, so that every call has a model.
