@@ -36,8 +36,10 @@ pub fn report(options: &Report, terminal: &Terminal) -> Result<u8, Complaint> {
             return Ok(0);
         }
     };
-    write_whole(&file, &text)
-        .map_err(|error| Complaint { code: exit::STORAGE, message: format!("{}: {error}", file.display()) })?;
+    write_whole(&file, &text).map_err(|error| Complaint {
+        code: exit::STORAGE,
+        message: format!("{}: {error}", file.display()),
+    })?;
     terminal.err(&format!("wrote {}\n", file.display()));
     if options.open {
         open(&file)?;
@@ -106,7 +108,11 @@ fn text(view: &RunView, format: Format) -> Result<String, Complaint> {
 fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut named = tempfile::Builder::new();
+    // A report is for others to read, as far as the person's umask lets them.
+    #[cfg(unix)]
+    named.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = named.tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -115,9 +121,16 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 /// Hands a file to the program that the desktop opens such files with.
 fn open(file: &Path) -> Result<(), Complaint> {
     let file: PathBuf = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let program = if cfg!(target_os = "macos") { "open" } else if cfg!(windows) { "explorer" } else { "xdg-open" };
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
     let null = std::process::Stdio::null;
-    let status = std::process::Command::new(program).arg(&file).stdin(null()).stdout(null()).stderr(null()).status();
+    let status =
+        std::process::Command::new(program).arg(&file).stdin(null()).stdout(null()).stderr(null()).status();
     match status {
         // The Windows shell answers 1 whatever happened.
         Ok(status) if status.success() || cfg!(windows) => Ok(()),

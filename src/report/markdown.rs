@@ -290,7 +290,7 @@ mod tests {
             script.start(id).ok(id, &"a line\n".repeat(100));
         }
         let view = RunView::of(&script.finish(true, &[]).records);
-        for bytes in [1000 * 1024, COMMENT, 2_000] {
+        for bytes in [500 * 1024, COMMENT, 2_000] {
             let text = within(&view, bytes);
             assert!(text.len() <= bytes && text.len() > bytes / 4, "{}", text.len());
             assert!(text.contains("more bytes") || text.contains("does not fit here"), "{text}");

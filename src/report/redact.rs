@@ -40,7 +40,9 @@ impl std::fmt::Debug for Redactor {
 /// True for the name of an environment variable that holds a secret by convention.
 pub fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    ["_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_PASSWD", "_CREDENTIALS"].iter().any(|end| name.ends_with(end))
+    ["_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_PASSWD", "_CREDENTIALS"]
+        .iter()
+        .any(|end| name.ends_with(end))
         || ["TOKEN", "SECRET", "PASSWORD", "APIKEY"].contains(&name.as_str())
 }
 
@@ -78,15 +80,22 @@ impl Redactor {
         if !text.contains(['\n', '\r']) {
             let mut found = known.forms.find_iter(text.as_bytes()).peekable();
             found.peek()?;
-            return Some(replace(text, found.map(|hit| (hit.start(), hit.end(), known.place(hit.pattern().as_usize())))));
+            return Some(replace(
+                text,
+                found.map(|hit| (hit.start(), hit.end(), known.place(hit.pattern().as_usize()))),
+            ));
         }
         // Encoders break lines: what is looked through has none, and what is found is put back in place.
         let joined: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
         if !known.forms.is_match(&joined) {
             return None;
         }
-        let at: Vec<usize> =
-            text.bytes().enumerate().filter(|(_, byte)| !matches!(byte, b'\n' | b'\r')).map(|(at, _)| at).collect();
+        let at: Vec<usize> = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| !matches!(byte, b'\n' | b'\r'))
+            .map(|(at, _)| at)
+            .collect();
         let found = known.forms.find_iter(&joined).filter_map(|hit| {
             let last = at.get(hit.end().checked_sub(1)?)?;
             Some((*at.get(hit.start())?, last + 1, known.place(hit.pattern().as_usize())))

@@ -65,8 +65,10 @@ pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
 
 /// Files to write at the end.
 pub(super) fn report(file: Key<ReportFile>) -> IndexMap<String, PathBuf> {
-    let ReportFile { html, junit, sarif, markdown, json, .. } = file.map(|file| file.value).unwrap_or_default();
-    let written = [("html", html), ("junit", junit), ("sarif", sarif), ("markdown", markdown), ("json", json)];
+    let ReportFile { html, junit, sarif, markdown, json, .. } =
+        file.map(|file| file.value).unwrap_or_default();
+    let written =
+        [("html", html), ("junit", junit), ("sarif", sarif), ("markdown", markdown), ("json", json)];
     let written = written.into_iter();
     written.filter_map(|(name, path)| Some((name.to_owned(), PathBuf::from(path?.value)))).collect()
 }

@@ -59,7 +59,8 @@ impl Calls<'_> {
 
     fn untouched(&self, html: &mut Html, at: usize, call: &CallView) {
         let find = format!("{} {}", call.id(), call.planned.description).to_lowercase();
-        let attrs = [class("call"), Attr::Text("data-find", &find), Attr::Fixed("data-status", "never reached")];
+        let attrs =
+            [class("call"), Attr::Text("data-find", &find), Attr::Fixed("data-status", "never reached")];
         html.tag("div", &attrs, |html| {
             html.tag("p", &[Attr::Here(Anchor::Call(at)), class("summary dim")], |html| {
                 html.text("· ");
@@ -97,7 +98,12 @@ impl Calls<'_> {
         let (mark, tone, word) = ending(outcome);
         let agent = outcome.and_then(|outcome| outcome.agent.as_deref()).or(view.agent.as_deref());
         let label = call.label(id.index);
-        let find = format!("{id} {} {} {}", call.planned.description, label.unwrap_or_default(), agent.unwrap_or_default());
+        let find = format!(
+            "{id} {} {} {}",
+            call.planned.description,
+            label.unwrap_or_default(),
+            agent.unwrap_or_default()
+        );
         let find = find.to_lowercase();
         let mut attrs = vec![class("call"), Attr::Text("data-find", &find), Attr::Fixed("data-status", word)];
         if self.few && outcome.is_some_and(|outcome| !outcome.is_ok()) {
@@ -116,7 +122,9 @@ impl Calls<'_> {
                 html.leaf("span", tone, &format!(" {word}"));
                 html.tag("span", &[class("dim")], |html| html.text(&facts(agent, outcome, call)));
             });
-            html.tag("div", &[Attr::Here(anchor), class("body target")], |html| self.body(html, id, call, view));
+            html.tag("div", &[Attr::Here(anchor), class("body target")], |html| {
+                self.body(html, id, call, view)
+            });
         });
     }
 
@@ -181,7 +189,10 @@ impl Calls<'_> {
             html.text(head);
             let left = Bytes((from - head.len()) as u64);
             html.tag("b", &[class("warn")], |html| {
-                html.text(&format!("\n\n… {left} left out; all of it: fanout show {} '{id}' --raw …\n\n", self.context.run));
+                html.text(&format!(
+                    "\n\n… {left} left out; all of it: fanout show {} '{id}' --raw …\n\n",
+                    self.context.run
+                ));
             });
             html.text(text.get(from..).unwrap_or_default().trim_end());
         });

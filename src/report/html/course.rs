@@ -96,7 +96,8 @@ impl<'a> Course<'a> {
             for (id, instance) in call.each().filter(|(_, instance)| instance.state != State::Waiting) {
                 let ended = instance.ended.unwrap_or(view.elapsed);
                 let (ready, started) = (Duration::ZERO, instance.started);
-                let row = Row { at, call, id, view: instance, ready, after: None, started, ended, critical: false };
+                let row =
+                    Row { at, call, id, view: instance, ready, after: None, started, ended, critical: false };
                 rows.push(row);
             }
         }
@@ -118,7 +119,8 @@ impl<'a> Course<'a> {
         }
         let sequential = rows.iter().filter(|row| row.works()).map(Row::took).sum();
         let waits = || rows.iter().map(Row::waited).filter(|wait| !wait.is_zero());
-        let (most, average, steps) = concurrency(&rows, view.elapsed);
+        let limit = view.head.as_ref().map_or(u32::MAX, |head| head.concurrency);
+        let (most, average, steps) = concurrency(&rows, view.elapsed, limit);
         let queued = (waits().count(), waits().sum());
         let least = least(&rows, &last);
         Course { critical, whole: view.elapsed, sequential, least, most, average, queued, steps, rows }
@@ -126,7 +128,11 @@ impl<'a> Course<'a> {
 
     /// Where a time stands on a line of 100 percent.
     pub(super) fn percent(&self, time: Duration) -> f64 {
-        if self.whole.is_zero() { 0.0 } else { (time.as_secs_f64() / self.whole.as_secs_f64() * 100.0).min(100.0) }
+        if self.whole.is_zero() {
+            0.0
+        } else {
+            (time.as_secs_f64() / self.whole.as_secs_f64() * 100.0).min(100.0)
+        }
     }
 }
 
@@ -154,7 +160,8 @@ fn binding(
         return (row.started.unwrap_or(row.ended), by_name.get(outer).copied());
     }
     let needs = row.call.planned.needs.iter().filter_map(|need| last.get(need).copied());
-    let latest = needs.filter_map(|index| Some((rows.get(index)?.ended, index))).max_by_key(|(ended, _)| *ended);
+    let latest =
+        needs.filter_map(|index| Some((rows.get(index)?.ended, index))).max_by_key(|(ended, _)| *ended);
     latest.map_or((Duration::ZERO, None), |(ended, index)| (ended, Some(index)))
 }
 
@@ -190,12 +197,17 @@ fn least(rows: &[Row<'_>], last: &HashMap<&CallId, usize>) -> Duration {
     longest
 }
 
-fn concurrency(rows: &[Row<'_>], whole: Duration) -> (usize, f64, Vec<Step>) {
+fn concurrency(rows: &[Row<'_>], whole: Duration, limit: u32) -> (usize, f64, Vec<Step>) {
     let working = || rows.iter().filter(|row| row.works()).filter_map(|row| Some((row, row.started?)));
     // At one moment, ends come before starts: a place that is freed and taken is one place.
     let mut changes: Vec<(Duration, i32, i32)> = Vec::new();
     for (row, started) in working() {
         changes.extend([(started, 1, 0), (row.ended, -1, -1), (started.min(row.ready), 0, 1)]);
+        // Between two attempts an instance holds no place.
+        for attempt in row.view.attempts.iter().filter(|attempt| attempt.retry_in.is_some()) {
+            let (from, to) = (attempt.at, attempt.at + attempt.retry_in.unwrap_or_default());
+            changes.extend([(from.min(row.ended), -1, -1), (to.min(row.ended), 1, 1)]);
+        }
     }
     changes.sort_unstable();
     let mut steps = vec![Step::default(); STEPS];
@@ -203,18 +215,20 @@ fn concurrency(rows: &[Row<'_>], whole: Duration) -> (usize, f64, Vec<Step>) {
         let share = if whole.is_zero() { 0.0 } else { time.as_secs_f64() / whole.as_secs_f64() };
         ((share * STEPS as f64) as usize).min(STEPS - 1)
     };
+    // A place is free before the record of its end is written: two records may seem to share it.
+    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
     let (mut running, mut ready, mut most, mut from) = (0_i32, 0_i32, 0_i32, 0_usize);
     for group in changes.chunk_by(|a, b| a.0 == b.0) {
         let Some((now, ..)) = group.first() else { continue };
         let to = step(*now);
-        fill(&mut steps, from, to, running, ready);
+        fill(&mut steps, from, to, running.min(limit), ready);
         for (_, run, wait) in group {
             running += run;
             ready += wait;
         }
-        most = most.max(running);
+        most = most.max(running.min(limit));
         from = to;
-        fill(&mut steps, from, from, running, ready);
+        fill(&mut steps, from, from, running.min(limit), ready);
     }
     let busy: f64 = working().map(|(row, _)| row.took().as_secs_f64()).sum();
     let average = if whole.is_zero() { 0.0 } else { busy / whole.as_secs_f64() };
@@ -243,7 +257,8 @@ mod tests {
 
     #[test]
     fn the_critical_path_goes_back_from_what_ended_last_through_what_each_waited_for() {
-        let calls = vec![planned("a", "a"), planned("b", "b"), needing("c", 2, &["a", "b"]), planned("d", "d")];
+        let calls =
+            vec![planned("a", "a"), planned("b", "b"), needing("c", 2, &["a", "b"]), planned("d", "d")];
         let mut script = Script::planned("p", calls);
         script.start("a").start("b").start("d").wait(1.0).ok("a", "x").wait(3.0).ok("b", "x");
         script.wait(2.0).start("c").wait(1.0).ok("d", "x").wait(3.0).ok("c", "x").finish(true, &[]);

@@ -35,7 +35,12 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         return;
     }
     section(html, "results", "Results side by side", |html| {
-        let sides = [class("sides scroll"), Attr::Fixed("tabindex", "0"), Attr::Fixed("role", "group"), Attr::Fixed("aria-label", "Results side by side")];
+        let sides = [
+            class("sides scroll"),
+            Attr::Fixed("tabindex", "0"),
+            Attr::Fixed("role", "group"),
+            Attr::Fixed("aria-label", "Results side by side"),
+        ];
         html.tag("div", &sides, |html| {
             for result in results.iter().take(COLUMNS) {
                 html.tag("article", &[], |html| {
@@ -43,13 +48,21 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
                     html.tag("pre", &[], |html| {
                         let cut = prefix(result.text, BYTES);
                         html.text(cut);
-                        html.text(if cut.len() < result.text.len() { "\n… (the rest stands with the call)" } else { "" });
+                        html.text(if cut.len() < result.text.len() {
+                            "\n… (the rest stands with the call)"
+                        } else {
+                            ""
+                        });
                     });
                 });
             }
         });
         if results.len() > COLUMNS {
-            html.leaf("p", "dim", &format!("{} more results stand with their calls.", results.len() - COLUMNS));
+            html.leaf(
+                "p",
+                "dim",
+                &format!("{} more results stand with their calls.", results.len() - COLUMNS),
+            );
         }
         let Some((first, others)) = results.split_first() else { return };
         for (n, other) in others.iter().take(COLUMNS - 1).enumerate() {
@@ -72,7 +85,8 @@ fn results(view: &RunView) -> Vec<Result<'_>> {
         names => names.contains(&id.to_string()),
     });
     let answered = read.filter_map(|(_, id, instance)| {
-        let outcome = instance.outcome.as_ref().filter(|outcome| outcome.is_ok() && !outcome.output.is_empty())?;
+        let outcome =
+            instance.outcome.as_ref().filter(|outcome| outcome.is_ok() && !outcome.output.is_empty())?;
         Some(Result { id, text: &outcome.output.text })
     });
     answered.collect()
@@ -103,7 +117,9 @@ fn difference(html: &mut Html, left: &Result<'_>, right: &Result<'_>) {
             html.tag("thead", &[], |html| {
                 html.tag("tr", &[], |html| {
                     for side in [left, right] {
-                        html.tag("th", &[Attr::Fixed("colspan", "2")], |html| html.text(&side.id.to_string()));
+                        html.tag("th", &[Attr::Fixed("colspan", "2")], |html| {
+                            html.text(&side.id.to_string())
+                        });
                     }
                 });
             });
@@ -115,7 +131,8 @@ fn difference(html: &mut Html, left: &Result<'_>, right: &Result<'_>) {
                     let mut pairs = Pairs::default();
                     for change in ops.iter().flat_map(|op| diff.iter_inline_changes(op)) {
                         let number = change.old_index().or(change.new_index()).map_or(0, |index| index + 1);
-                        let words = change.iter_strings_lossy().map(|(strong, text)| (strong, text.into_owned()));
+                        let words =
+                            change.iter_strings_lossy().map(|(strong, text)| (strong, text.into_owned()));
                         let line = Line { number, words: words.collect() };
                         match change.tag() {
                             ChangeTag::Equal => {

@@ -47,7 +47,11 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         }
         draw(html, context, &columns);
         if inner > 0 {
-            html.leaf("p", "dim", &format!("{inner} calls of sub-plans are on the timeline and in the list of calls."));
+            html.leaf(
+                "p",
+                "dim",
+                &format!("{inner} calls of sub-plans are on the timeline and in the list of calls."),
+            );
         }
     });
 }
@@ -71,12 +75,18 @@ fn draw(html: &mut Html, context: &Context<'_>, columns: &[Vec<(usize, &CallView
         }
     }
     let (width, height) = ((columns.len() - 1) as f64 * PITCH.0 + BOX.0 + 2.0, bottom + 2.0);
-    let scroll = [class("scroll"), Attr::Fixed("tabindex", "0"), Attr::Fixed("role", "group"), Attr::Fixed("aria-label", "Graph of the calls")];
+    let scroll = [
+        class("scroll"),
+        Attr::Fixed("tabindex", "0"),
+        Attr::Fixed("role", "group"),
+        Attr::Fixed("aria-label", "Graph of the calls"),
+    ];
     html.tag("div", &scroll, |html| {
         let size = [class("graph"), Attr::Number("width", width), Attr::Number("height", height)];
         html.tag("svg", &size, |html| {
             for turn in 0..columns.len() {
-                let at = [Attr::Number("x", 1.0 + turn as f64 * PITCH.0), Attr::Number("y", 14.0), class("turn")];
+                let at =
+                    [Attr::Number("x", 1.0 + turn as f64 * PITCH.0), Attr::Number("y", 14.0), class("turn")];
                 html.tag("text", &at, |html| html.text(&format!("turn {}", turn + 1)));
             }
             edges(html, context, &placed);
@@ -93,7 +103,10 @@ fn draw(html: &mut Html, context: &Context<'_>, columns: &[Vec<(usize, &CallView
 
 /// Those who are drawn: the ones that are not ok before the others; then by what they need, so that
 /// few lines cross.
-fn choose<'a>(column: &[(usize, &'a CallView)], placed: &HashMap<&CallId, Placed<'_>>) -> Vec<(usize, &'a CallView)> {
+fn choose<'a>(
+    column: &[(usize, &'a CallView)],
+    placed: &HashMap<&CallId, Placed<'_>>,
+) -> Vec<(usize, &'a CallView)> {
     let mut shown = column.to_vec();
     if shown.len() > BOXES {
         shown.sort_by_key(|(_, call)| call.ok() == call.size());
@@ -155,7 +168,8 @@ fn node(html: &mut Html, context: &Context<'_>, placed: &Placed<'_>) {
         let [width, height] = size;
         html.tag("rect", &[Attr::Classes(kind, of_class), x, y, rx, width, height], |_| {});
         let line = |html: &mut Html, down: f64, of_class: &'static str, text: &str, letters: usize| {
-            let at = [Attr::Number("x", placed.x + 10.0), Attr::Number("y", placed.y + down), class(of_class)];
+            let at =
+                [Attr::Number("x", placed.x + 10.0), Attr::Number("y", placed.y + down), class(of_class)];
             html.tag("text", &at, |html| html.short(text, letters));
         };
         line(html, 18.0, "name", &format!("{mark} {}", call.id()), LETTERS.0);
@@ -178,7 +192,8 @@ fn state(call: &CallView) -> (&'static str, &'static str, String) {
         Some(whole) if whole.state != State::Waiting => {
             let (mark, of_class, word) = ending(whole.outcome.as_ref());
             let took = whole.outcome.as_ref().filter(|outcome| !outcome.took.is_zero());
-            let took = took.map_or_else(String::new, |outcome: &Outcome| format!(", {}", human_duration(outcome.took)));
+            let took = took
+                .map_or_else(String::new, |outcome: &Outcome| format!(", {}", human_duration(outcome.took)));
             let kind = &call.planned.kind;
             (mark, of_class, format!("{kind}, {word}{took}"))
         }

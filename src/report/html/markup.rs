@@ -140,7 +140,9 @@ mod tests {
     fn text_is_text_in_elements_and_in_attributes() {
         let mut html = Html::default();
         let nasty = "</p><script>x('\"')</script>&amp;\u{2028}\x1b[2J";
-        html.tag("p", &[Attr::Text("title", nasty), Attr::To(Anchor::Instance(3, 1))], |html| html.text(nasty));
+        html.tag("p", &[Attr::Text("title", nasty), Attr::To(Anchor::Instance(3, 1))], |html| {
+            html.text(nasty)
+        });
         let text = "&lt;/p&gt;&lt;script&gt;x(&#39;&quot;&#39;)&lt;/script&gt;&amp;amp;\n";
         assert_eq!(html.finish(), format!("<p title=\"{text}\" href=\"#c3-1\">{text}</p>"));
     }

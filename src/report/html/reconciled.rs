@@ -32,7 +32,9 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         if let Some(outcome) = failed(context) {
             html.tag("p", &[class("verdict bad")], |html| {
                 html.leaf("b", "", "The parent's last step did not succeed: ");
-                html.text(outcome.cause.as_ref().map_or(outcome.status.words(), |cause| cause.message.as_str()));
+                html.text(
+                    outcome.cause.as_ref().map_or(outcome.status.words(), |cause| cause.message.as_str()),
+                );
             });
         }
         // The plan's last step is what the run was for.
@@ -112,7 +114,11 @@ fn conflicts(html: &mut Html, context: &Context<'_>, conflicts: &[Value]) {
         });
     }
     if conflicts.len() > CONFLICTS {
-        html.leaf("p", "dim", &format!("… {} more conflicts, in the JSON result", conflicts.len() - CONFLICTS));
+        html.leaf(
+            "p",
+            "dim",
+            &format!("… {} more conflicts, in the JSON result", conflicts.len() - CONFLICTS),
+        );
     }
 }
 

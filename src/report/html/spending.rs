@@ -22,7 +22,9 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     let parent = context.view.parent.iter();
     let instances = context.view.calls.iter().flat_map(|call| call.each().map(|(_, instance)| instance));
     for instance in instances.chain(parent) {
-        let Some(outcome) = instance.outcome.as_ref().filter(|outcome| outcome.attempts > 0) else { continue };
+        let Some(outcome) = instance.outcome.as_ref().filter(|outcome| outcome.attempts > 0) else {
+            continue;
+        };
         let agent = outcome.agent.as_deref().or(instance.agent.as_deref()).unwrap_or("(none)");
         let spent = agents.entry(agent).or_default();
         spent.calls += 1;

@@ -10,7 +10,7 @@ use super::{Context, section};
 use crate::unit::human_duration;
 
 /// Rows that stand open; the rest is folded.
-const OPEN: usize = 100;
+const OPEN: usize = 60;
 /// Instances of one call beyond which they are folded under one row.
 const INSTANCES: usize = 20;
 /// Names listed of the critical path.
@@ -31,7 +31,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         html.literal(
             "<p class=\"legend dim\"><i class=\"key wait\"></i> waiting for a place \
              <i class=\"key good\"></i> ok <i class=\"key bad\"></i> not ok \
-             <i class=\"key retry\"></i> a failed attempt <i class=\"key critical\"></i> critical path</p>",
+             <i class=\"key retry\"></i> failed, waiting to try again <i class=\"key critical\"></i> critical path</p>",
         );
         axis(html, course);
         rows(html, context);
@@ -44,7 +44,8 @@ fn path(html: &mut Html, context: &Context<'_>) {
     html.tag("p", &[], |html| {
         html.leaf("b", "", "Critical path ");
         let hidden = course.critical.len().saturating_sub(PATH);
-        for (n, row) in course.critical.iter().skip(hidden).filter_map(|at| course.rows.get(*at)).enumerate() {
+        for (n, row) in course.critical.iter().skip(hidden).filter_map(|at| course.rows.get(*at)).enumerate()
+        {
             html.text(if n > 0 { " → " } else { "" });
             context.names.write(html, &row.id.to_string());
             html.text(&format!(" {}", human_duration(row.took())));
@@ -78,7 +79,8 @@ fn path(html: &mut Html, context: &Context<'_>) {
 fn concurrency(html: &mut Html, context: &Context<'_>) {
     let course = &context.course;
     let limit = context.view.head.as_ref().map_or(0, |head| head.concurrency) as usize;
-    let top = course.steps.iter().map(|step| step.ready).max().unwrap_or(0).min(limit.max(course.most) * 2).max(1);
+    let top =
+        course.steps.iter().map(|step| step.ready).max().unwrap_or(0).min(limit.max(course.most) * 2).max(1);
     let (width, height) = CHART;
     let level = |count: usize| height - (count.min(top) as f64 / top as f64) * (height - 4.0);
     let outline = |count: fn(&super::course::Step) -> usize| {
@@ -120,7 +122,9 @@ fn axis(html: &mut Html, course: &Course<'_>) {
             for quarter in 0..=4_u32 {
                 let left = f64::from(quarter) * 25.0;
                 let text = human_duration(course.whole * quarter / 4);
-                html.tag("span", &[class("tick"), Attr::Span(left, 0.0)], |html| html.leaf("span", "", &text));
+                html.tag("span", &[class("tick"), Attr::Span(left, 0.0)], |html| {
+                    html.leaf("span", "", &text)
+                });
             }
         });
         html.literal("<span class=\"took\"></span>");
@@ -132,7 +136,9 @@ fn rows(html: &mut Html, context: &Context<'_>) {
     let open: usize = groups.len().min(OPEN);
     let (first, rest) = groups.split_at(open);
     for chunk in first.chunks(25) {
-        html.tag("div", &[class("rows")], |html| chunk.iter().for_each(|group| group_rows(html, context, group)));
+        html.tag("div", &[class("rows")], |html| {
+            chunk.iter().for_each(|group| group_rows(html, context, group))
+        });
     }
     if !rest.is_empty() {
         super::fold(html, &format!("{} more calls", rest.len()), false, |html| {
@@ -154,13 +160,20 @@ fn group_rows(html: &mut Html, context: &Context<'_>, group: &[Row<'_>]) {
         html.tag("summary", &[class("row")], |html| {
             let ok = group.iter().filter(|row| row.view.outcome.as_ref().is_some_and(|o| o.is_ok())).count();
             let name = group.first().map_or("", |row| row.call.id().as_str());
-            html.tag("span", &[class("who")], |html| html.text(&format!("{name} ({ok} of {} ok)", group.len())));
+            html.tag("span", &[class("who")], |html| {
+                html.text(&format!("{name} ({ok} of {} ok)", group.len()))
+            });
             html.tag("span", &[class("track")], |html| {
                 let from = group.iter().filter_map(|row| row.started).min().unwrap_or_default();
                 let to = group.iter().map(|row| row.ended).max().unwrap_or_default();
-                let of_class = if ok == group.len() { "good" } else { "bad" };
+                let of_class = if ok == group.len() { "good" } else if ok == 0 { "bad" } else { "warn" };
                 let critical = group.iter().any(|row| row.critical);
-                bar(html, &context.course, (of_class, if critical { "bar critical" } else { "bar" }), (from, to));
+                bar(
+                    html,
+                    &context.course,
+                    (of_class, if critical { "bar critical" } else { "bar" }),
+                    (from, to),
+                );
             });
             html.literal("<span class=\"took\"></span>");
         });
@@ -202,7 +215,12 @@ fn one(html: &mut Html, context: &Context<'_>, row: &Row<'_>) {
     });
 }
 
-fn bar(html: &mut Html, course: &Course<'_>, classes: (&'static str, &'static str), time: (Duration, Duration)) {
+fn bar(
+    html: &mut Html,
+    course: &Course<'_>,
+    classes: (&'static str, &'static str),
+    time: (Duration, Duration),
+) {
     let (left, right) = (course.percent(time.0), course.percent(time.1));
     html.tag("i", &[Attr::Classes(classes.0, classes.1), Attr::Span(left, (right - left).max(0.0))], |_| {});
 }
@@ -219,7 +237,8 @@ fn story(course: &Course<'_>, row: &Row<'_>, word: &str) -> String {
             if !row.waited().is_zero() {
                 let _ = write!(text, "then {} for a place; ", human_duration(row.waited()));
             }
-            let _ = write!(text, "began at {}; took {}; ", human_duration(started), human_duration(row.took()));
+            let _ =
+                write!(text, "began at {}; took {}; ", human_duration(started), human_duration(row.took()));
         }
     }
     let failed = row.view.attempts.iter().filter(|attempt| attempt.retry_in.is_some()).count();

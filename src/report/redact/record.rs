@@ -90,7 +90,10 @@ impl Redactor {
             Value::Object(fields) => {
                 if fields.keys().any(|name| self.text(name).is_some()) {
                     let old = std::mem::take(fields);
-                    *fields = old.into_iter().map(|(name, value)| (self.text(&name).unwrap_or(name), value)).collect();
+                    *fields = old
+                        .into_iter()
+                        .map(|(name, value)| (self.text(&name).unwrap_or(name), value))
+                        .collect();
                 }
                 fields.values_mut().for_each(|value| self.value(value));
             }

@@ -213,7 +213,8 @@ fn result(finding: &Finding, rule_index: usize, plan: &str) -> SarifResult {
 
 fn notifications(view: &RunView) -> Vec<Notification> {
     let ended = view.calls.iter().flat_map(|call| call.each());
-    let bad = ended.filter_map(|(id, instance)| Some((id, instance.outcome.as_ref().filter(|o| !o.is_ok())?)));
+    let bad =
+        ended.filter_map(|(id, instance)| Some((id, instance.outcome.as_ref().filter(|o| !o.is_ok())?)));
     let notes = bad.take(NOTIFICATIONS).map(|(id, outcome)| {
         let why = outcome.cause.as_ref().map_or("", |cause| cause.message.as_str());
         Notification {
@@ -239,7 +240,9 @@ fn relative(path: &str) -> Option<String> {
     let mut uri = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(char::from(byte))
+            }
             byte => uri.push_str(&format!("%{byte:02X}")),
         }
     }

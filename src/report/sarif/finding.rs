@@ -42,10 +42,13 @@ pub enum Level {
 /// The findings of the parent's last step: its merged `items`, else its conflicts.
 pub fn findings(view: &RunView) -> Vec<Finding> {
     let step = CallId::parent_step();
-    let Some(computed) = view.reconciled.iter().find(|computed| computed.step == step) else { return Vec::new() };
+    let Some(computed) = view.reconciled.iter().find(|computed| computed.step == step) else {
+        return Vec::new();
+    };
     let asked = computed.result.pointer("/census/asked").and_then(Value::as_u64);
     let items = computed.result.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let found: Vec<Finding> = items.iter().filter(|item| item.is_object()).map(|item| of_item(item, asked)).collect();
+    let found: Vec<Finding> =
+        items.iter().filter(|item| item.is_object()).map(|item| of_item(item, asked)).collect();
     if !found.is_empty() {
         return found;
     }
@@ -70,7 +73,8 @@ fn of_conflict(conflict: &Value) -> Option<Finding> {
 
 fn of_item(item: &Value, asked: Option<u64>) -> Finding {
     let by = names(item);
-    let stated = number(item, &["agreement", "share", "confidence"]).filter(|share| (0.0..=1.0).contains(share));
+    let stated =
+        number(item, &["agreement", "share", "confidence"]).filter(|share| (0.0..=1.0).contains(share));
     let counted = asked.filter(|asked| *asked > 0 && !by.is_empty());
     let counted = counted.map(|asked| (by.len() as f64 / asked as f64).min(1.0));
     let line = |names: &[&str]| number(item, names).filter(|line| *line >= 1.0).map(|line| line as u64);
@@ -78,7 +82,9 @@ fn of_item(item: &Value, asked: Option<u64>) -> Finding {
     let message = text(item, &["message", "title", "text", "description", "summary", "finding", "what"]);
     let (file, in_name) = place(text(item, &["file", "path", "uri", "filename", "file_path"]));
     Finding {
-        rule: slug(text(item, &["rule", "ruleId", "rule_id", "category", "kind", "type"]).unwrap_or("finding")),
+        rule: slug(
+            text(item, &["rule", "ruleId", "rule_id", "category", "kind", "type"]).unwrap_or("finding"),
+        ),
         level: level(text(item, &["severity", "level", "priority"]).unwrap_or_default()),
         message: message.map_or_else(|| item.to_string(), str::to_owned),
         file,
@@ -94,12 +100,20 @@ fn of_item(item: &Value, asked: Option<u64>) -> Finding {
 const INSIDE: [&str; 6] = ["", "value", "item", "finding", "fields", "location"];
 
 fn field<'a>(item: &'a Value, names: &[&str]) -> Option<&'a Value> {
-    let inner = INSIDE.iter().filter_map(|inside| if inside.is_empty() { Some(item) } else { item.get(inside) });
-    inner.filter(|inner| inner.is_object()).find_map(|inner| names.iter().find_map(|name| inner.get(name))).filter(|v| !v.is_null())
+    let inner =
+        INSIDE.iter().filter_map(|inside| if inside.is_empty() { Some(item) } else { item.get(inside) });
+    inner
+        .filter(|inner| inner.is_object())
+        .find_map(|inner| names.iter().find_map(|name| inner.get(name)))
+        .filter(|v| !v.is_null())
 }
 
 fn text<'a>(item: &'a Value, names: &[&str]) -> Option<&'a str> {
-    names.iter().find_map(|name| field(item, &[name])?.as_str()).map(str::trim).filter(|text| !text.is_empty())
+    names
+        .iter()
+        .find_map(|name| field(item, &[name])?.as_str())
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
 }
 
 fn number(item: &Value, names: &[&str]) -> Option<f64> {
@@ -128,7 +142,9 @@ fn place(written: Option<&str>) -> (Option<String>, Option<u64>) {
 fn level(word: &str) -> Level {
     match word.to_ascii_lowercase().as_str() {
         "critical" | "blocker" | "high" | "error" | "severe" | "p0" | "p1" => Level::Error,
-        "low" | "minor" | "info" | "informational" | "note" | "notice" | "style" | "nit" | "trivial" => Level::Note,
+        "low" | "minor" | "info" | "informational" | "note" | "notice" | "style" | "nit" | "trivial" => {
+            Level::Note
+        }
         _ => Level::Warning,
     }
 }

@@ -1,3 +1,5 @@
+//! Findings to SARIF: places, levels, ranks and fingerprints.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -15,7 +17,9 @@ fn merged_findings_become_results_with_place_level_rank_and_fingerprint() {
         json!({ "file": "./src/auth login.ts", "line": line, "title": "The token is never checked.",
                 "severity": "high", "category": "Auth & Sessions", "by": ["a"] })
     };
-    let document = |line| of(json!({ "strategy": "merge", "census": { "asked": 2 }, "items": [item(line)], "conflicts": [] }));
+    let document = |line| {
+        of(json!({ "strategy": "merge", "census": { "asked": 2 }, "items": [item(line)], "conflicts": [] }))
+    };
     let found = document(42);
     let result = found["runs"][0]["results"][0].clone();
     assert_eq!(result["ruleId"], "auth-sessions");
@@ -58,7 +62,10 @@ fn without_findings_the_conflicts_are_the_results() {
                            "sides": [{ "value": 1, "by": ["a"] }, { "value": 2, "by": ["b"] }] });
     let found = of(json!({ "strategy": "compare", "conflicts": [conflict] }));
     let result = &found["runs"][0]["results"][0];
-    assert_eq!((&result["ruleId"], &result["message"]["text"]), (&json!("conflict"), &json!("a and b disagree")));
+    assert_eq!(
+        (&result["ruleId"], &result["message"]["text"]),
+        (&json!("conflict"), &json!("a and b disagree"))
+    );
     assert_eq!(result["properties"]["by"], json!(["a", "b"]));
 }
 
