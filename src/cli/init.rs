@@ -59,11 +59,12 @@ fn create(file: &Path, text: &str, force: bool) -> Result<(), String> {
     } else {
         options.create_new(true)
     };
-    let mut handle = options.open(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
+    let mut handle = options.open(file).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
             format!("{shown} is there already; give another name, or --force to overwrite it")
+        } else {
+            format!("cannot write {shown}: {error}")
         }
-        _ => format!("cannot write {shown}: {error}"),
     })?;
     handle.write_all(text.as_bytes()).map_err(|error| format!("cannot write {shown}: {error}"))
 }

@@ -10,7 +10,8 @@ use super::terminal::Terminal;
 use crate::graph::CallGraph;
 use crate::graph::lint::{LintContext, lint};
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
-use crate::plan::{Environment, Given, Plan};
+use crate::plan::{Environment, Given, Plan, SettingsFault};
+use crate::reconcile;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +126,25 @@ pub fn given(args: &PlanArgs) -> Result<Given, Complaint> {
         vars.push((name.to_owned(), value.to_owned()));
     }
     let environment = Environment { vars: environment() };
-    Ok(Given { vars, vars_files: args.vars_file.clone(), environment, ..Given::default() })
+    Ok(Given {
+        vars,
+        vars_files: args.vars_file.clone(),
+        environment,
+        settings_check: Some(check_settings),
+        ..Given::default()
+    })
+}
+
+/// Asks those who reconcile what they think of a step's settings, so that a plan's faults come in one go.
+fn check_settings(
+    strategy: &str,
+    settings: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(), SettingsFault> {
+    reconcile::check_settings(strategy, settings).map_err(|error| SettingsFault {
+        key: error.key,
+        message: error.message,
+        help: error.help,
+    })
 }
 
 /// The process's environment, as far as it is text.

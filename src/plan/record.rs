@@ -49,6 +49,8 @@ pub(super) trait Record: Default {
     fn wrote(&self, key: &str) -> bool {
         Self::KEYS.iter().position(|known| *known == key).is_some_and(|index| self.written().has(index))
     }
+    /// Where a key and its value stand, if it was written and could be read.
+    fn places(&self, key: &str) -> Option<(Span, Span)>;
     /// Reads the key with this place in [`Record::KEYS`].
     fn set(&mut self, index: usize, entry: &Entry<'_>, reader: &mut Reader<'_>);
 }
@@ -136,7 +138,7 @@ pub(super) const fn key_name(ident: &'static str) -> &'static str {
 pub(super) fn described<T: Read>(generator: &mut SchemaGenerator, lines: &[&str]) -> Value {
     let mut schema = match generator.subschema_for::<T>().to_value() {
         Value::Object(schema) => schema,
-        _ => Map::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     };
     let text: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
     let mut described = Map::new();
@@ -208,12 +210,24 @@ macro_rules! record {
             fn fill(&mut self, defaults: &$name) {
                 let mut index = 0;
                 $(
-                    if !self.wrote.has(index) {
+                    if self.$key.is_none() && !self.wrote.has(index) {
                         self.$key.clone_from(&defaults.$key);
                     }
                     index += 1;
                 )*
                 let _ = index;
+            }
+
+            fn places(
+                &self,
+                key: &str,
+            ) -> Option<($crate::plan::diagnostic::Span, $crate::plan::diagnostic::Span)> {
+                $(
+                    if key == $crate::plan::record::key_name(stringify!($key)) {
+                        return self.$key.as_ref().map(|field| (field.key, field.at));
+                    }
+                )*
+                None
             }
 
             fn set(

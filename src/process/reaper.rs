@@ -6,7 +6,7 @@
 //! the pipe ends. Invariant: it kills what was registered on its pipe and what
 //! carries this process's tag, nobody else, and then ends itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -27,7 +27,7 @@ pub const SUBCOMMAND: &str = "__reaper";
 /// How long it does not listen after it has heard something.
 const NAP: Duration = Duration::from_millis(20);
 
-/// How long the last sweep may take: who is not dead by then hangs in the kernel.
+/// How many rounds the last sweep may take: who is not dead by then hangs in the kernel.
 const ROUNDS: usize = 10_000;
 
 /// The reaper of this process; a cheap handle. When the last one is dropped, it ends.
@@ -96,16 +96,23 @@ impl Reaper {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // The end of the pipe is its sign to leave. It has nothing left to do then and is gone
-        // within milliseconds; a zombie until this process ends, too, if it takes longer.
-        drop(self.pipe.take());
+        // Every program that it watches holds a handle, so none is left. Killed rather than
+        // let go: it may be asleep for a while, and would be a zombie after that.
+        let _ = self.child.kill();
         let pid = Pid::from_child(&self.child);
-        for _ in 0..20 {
+        for _ in 0..100 {
             if orphans::collect(pid, || self.child.try_wait().ok().flatten()).is_some() {
-                return;
+                break;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+#[cfg(test)]
+impl Reaper {
+    pub(super) fn pid(&self) -> i32 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).child.id().cast_signed()
     }
 }
 
@@ -130,18 +137,11 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         |root: &&Identity| root.started == 0 || table::entry(root.pid).is_some_and(|it| it.id == **root);
     let members = || {
         let everybody = table::all();
-        let mut family = table::family(&everybody, &roots, 0, |entry| tag.is_on(entry.id.pid));
+        let mut family = table::family(&everybody, &roots, tag.since(), |entry| tag.is_on(entry.id.pid));
         family.retain(|entry| !entry.over);
         family
     };
-    let mut killed = HashSet::new();
-    for _ in 0..ROUNDS {
-        let groups: Vec<Pid> = roots.iter().filter(leads).map(|root| root.pid).collect();
-        if sweep::round(&groups, members, &mut killed) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    sweep::rounds(ROUNDS, || roots.iter().filter(leads).map(|root| root.pid).collect(), members);
     Ok(())
 }
 

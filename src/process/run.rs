@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::capture::Captured;
@@ -88,8 +89,8 @@ pub struct Ended {
     pub stderr: Captured,
     /// Who ended it.
     pub ended_by: EndedBy,
-    /// How many of its descendants outlived it and had to be killed. Where orphans do not come
-    /// to this process ([`become_subreaper`](super::become_subreaper)) it may count some as one.
+    /// How many of its descendants outlived it and had to be killed. On systems without `/proc`
+    /// 1 for any number.
     pub leaked: u32,
     /// From its start to the end of the last of its descendants.
     pub took: Duration,
@@ -190,6 +191,10 @@ async fn until_over<F: FnMut(Stream, &[u8])>(
             () = &mut stop => return EndedBy::Stopped,
             () = running.exited() => return EndedBy::Itself,
             (at, by) = alarm => {
+                // What came while this thread was busy elsewhere was no silence.
+                if by == EndedBy::Idle && streams.flow().now_or_never().is_some() {
+                    continue;
+                }
                 let now = Instant::now();
                 if now - at < STOPPED {
                     return by;

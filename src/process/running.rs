@@ -143,18 +143,9 @@ impl Running {
     }
 
     /// Completes when none of its descendants live; to be asked once it has exited.
-    ///
-    /// Costs one small read where there is nobody, which is nearly always.
     pub(super) async fn alone(&self) {
         let mut pause = Duration::from_millis(2);
-        // Where orphans do not come to this process there is no cheap way to see them; what is
-        // left of the group is killed when the status has been collected.
-        while self.collected.is_none() && orphans::adopts() && orphans::any() {
-            if sweep::members(self.root, &self.tag).is_empty() {
-                // Somebody else's, or one that has just ended: then it is reaped.
-                orphans::any();
-                return;
-            }
+        while self.collected.is_none() && !sweep::is_gone(self.root, &self.tag) {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(50));
         }
@@ -174,14 +165,15 @@ impl Running {
         if outlived { u32::try_from(killed.len()).unwrap_or(u32::MAX) } else { 0 }
     }
 
-    /// Asks for its status, which lets go of its number, and ends what is left of its group.
+    /// Asks for its status, which lets go of its number.
     ///
-    /// Returns how it ended and 1 if somebody was left.
+    /// Returns how it ended and, where there is no table of processes to find them in, 1 if
+    /// somebody was left in its group, who is killed.
     pub(super) async fn collect(mut self) -> (Exit, u32) {
         let _ = timeout_at(Instant::now() + PATIENCE, self.exited()).await;
         self.try_collect();
-        let left =
-            !orphans::adopts() && rustix::process::kill_process_group(self.root.pid, Signal::KILL).is_ok();
+        let left = self.root.started == 0
+            && rustix::process::kill_process_group(self.root.pid, Signal::KILL).is_ok();
         // Without a status it hangs in the kernel with SIGKILL pending: that is how it will end.
         let exit = self.collected.map_or(Exit::by_signal(Signal::KILL.as_raw()), Exit::from);
         (exit, u32::from(left))
@@ -205,7 +197,7 @@ impl Running {
         let none = sweep::round(&[self.root.pid], members, killed);
         if orphans::adopts() {
             // The killed come to us now, and are reaped.
-            orphans::any();
+            orphans::living();
         }
         none
     }

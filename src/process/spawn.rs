@@ -192,12 +192,14 @@ fn find(name: &OsStr, spec: &Spec) -> Result<PathBuf, SpawnError> {
     let mut closed = None;
     for folder in std::env::split_paths(&path) {
         // An empty or relative entry means a folder of the child's, not one of ours.
-        let file = spec.cwd.join(folder).join(name);
+        let program =
+            if folder.is_absolute() { folder.join(name) } else { Path::new(".").join(folder).join(name) };
+        let file = spec.cwd.join(&program);
         if !file.is_file() {
             continue;
         }
         if rustix::fs::access(&file, rustix::fs::Access::EXEC_OK).is_ok() {
-            return Ok(file);
+            return Ok(program);
         }
         closed.get_or_insert(file);
     }
@@ -293,4 +295,19 @@ fn too_long(program: String, spec: &Spec) -> SpawnError {
 
 fn display(name: &OsStr) -> String {
     OsString::from(name).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_is_short_of_something_may_be_asked_again() {
+        let spec = Spec::new(["true"], "/");
+        let explained = |code: Errno| explain(code.into(), &spec, Path::new("/bin/true"));
+        for code in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::TXTBSY] {
+            assert!(explained(code).is_transient(), "{code}");
+        }
+        assert!(!explained(Errno::PERM).is_transient());
+    }
 }

@@ -11,6 +11,7 @@ use super::markdown;
 use super::sanitise;
 use super::sarif::{self, Level};
 use super::style::Style;
+use crate::outcome::Status;
 
 /// Annotations of one kind that GitHub shows of one step.
 const EACH: usize = 10;
@@ -27,10 +28,12 @@ pub fn annotations(view: &RunView) -> String {
     let success = view.finish.as_ref().is_some_and(|finish| finish.success);
     for (id, instance) in view.calls.iter().flat_map(|call| call.each()) {
         let Some(outcome) = instance.outcome.as_ref().filter(|outcome| !outcome.is_ok()) else { continue };
-        let kind = match outcome.status {
-            crate::outcome::Status::Skipped => "notice",
-            _ if success => "warning",
-            _ => "error",
+        let kind = if outcome.status == Status::Skipped {
+            "notice"
+        } else if success {
+            "warning"
+        } else {
+            "error"
         };
         let why = outcome.cause.as_ref().map_or("", |cause| cause.message.as_str());
         out.add(kind, plan, None, &format!("{id} {}", outcome.status.words()), why);
@@ -97,7 +100,6 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Status;
     use crate::report::sample::{self, Script};
 
     #[test]

@@ -98,7 +98,8 @@ fn a_rate_limited_call_waits_as_long_as_it_is_told_and_is_not_lost() {
         Script::text("at last"),
     ]);
     // No retries at all: being put back is not a failure.
-    let plan = format!("{}\ncalls:\n  a: {{ agent: two, prompt: hello, retries: 0 }}\n", providers(&provider));
+    let plan =
+        format!("{}\ncalls:\n  a: {{ agent: two, prompt: hello, retries: 0 }}\n", providers(&provider));
     let ran = Folder::with_plan(&plan).run_with(KEYS, &["run", "plan.yaml", "--json"]).expect_code(0);
     assert_eq!(outcomes(&crate::support::parse_lines(&ran.out))["a"]["output"]["text"], "at last");
     let at: Vec<_> = provider.requests().iter().map(|request| request.at).collect();
@@ -108,7 +109,8 @@ fn a_rate_limited_call_waits_as_long_as_it_is_told_and_is_not_lost() {
 #[test]
 fn an_answer_outside_the_schema_is_asked_for_again_with_the_validators_words() {
     let provider = Provider::start();
-    provider.in_turn([Script::text("I think revert."), Script::text("```json\n{\"verdict\": \"revert\"}\n```")]);
+    provider
+        .in_turn([Script::text("I think revert."), Script::text("```json\n{\"verdict\": \"revert\"}\n```")]);
     let plan = format!(
         r#"{}
 calls:
@@ -141,7 +143,10 @@ fn an_empty_answer_is_no_answer() {
     let plan = format!("{}\ncalls:\n  a: {{ agent: one, prompt: hello }}\n", providers(&provider));
     let ran = Folder::with_plan(&plan).run_with(KEYS, &["run", "plan.yaml", "--json"]).expect_code(1);
     let outcome = &outcomes(&crate::support::parse_lines(&ran.out))["a"];
-    assert_eq!((&outcome["status"], &outcome["cause"]["code"]), (&"invalid_output".into(), &"empty_answer".into()));
+    assert_eq!(
+        (&outcome["status"], &outcome["cause"]["code"]),
+        (&"invalid_output".into(), &"empty_answer".into())
+    );
 }
 
 #[test]
@@ -171,7 +176,8 @@ calls:
 #[test]
 fn every_plan_that_ships_with_prompts_runs() {
     let provider = Provider::start();
-    provider.on("could have broken", Script::text(r#"{"suspects": [{"commit": "abc", "why": "touches it"}]}"#));
+    provider
+        .on("could have broken", Script::text(r#"{"suspects": [{"commit": "abc", "why": "touches it"}]}"#));
     provider.answer(|request| Script::text(format!("an answer from {}", request.model())));
     let host = format!("http://{}", provider.host());
     let openai = provider.base_url();

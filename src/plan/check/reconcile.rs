@@ -13,11 +13,11 @@ use crate::plan::file::reconcile::{
     OnConflict, OnConflictWord, ReconcileFile, SimilarFile, StrategyWord, keys_of,
 };
 use crate::plan::file::value::{Data, DataKind};
-use crate::plan::load::Load;
+use crate::plan::load::{Load, SettingsCheck};
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::{Record as _, Word as _};
 use crate::plan::suggest::{did_you_mean, list};
-use crate::plan::template::{Mention, Names};
+use crate::plan::template::{Destination, Mention, Names};
 use crate::plan::{Quantity, Reconcile, Strategy, code, unbuilt};
 
 /// Keys that every strategy has.
@@ -126,19 +126,22 @@ fn strategy(
         let fault = Diagnostic::error(code::MISSING_KEY, place, "the strategy `command` needs a `command`");
         load.fault(fault.help("add `command: …`; it gets the results as JSON on standard input"));
     }
-    if word == StrategyWord::Best && !file.wrote("by") {
+    if word == StrategyWord::Best && !file.wrote("by") && !file.wrote("cross_check") {
         let fault = Diagnostic::error(code::MISSING_KEY, place, "the strategy `best` needs `by`");
         load.fault(fault.help("add `by: /score`, or another thing to rank by"));
     }
     let command = command.as_ref().map(|command| load.command(&command.value, &names, mentions));
     let mut settings = Map::new();
-    if let Some(prompt) = prompt {
-        if let Some(text) = load.prompt_text(prompt.value.clone(), scope.place) {
-            load.template(&text, &names, crate::plan::template::Destination::Prompt, mentions);
-            settings.insert("prompt".to_owned(), Value::String(text.text));
-        }
+    let prompt = prompt.as_ref().and_then(|prompt| load.prompt_text(prompt.value.clone(), scope.place));
+    if let Some(text) = prompt {
+        load.template(&text, &names, Destination::Prompt, mentions);
+        settings.insert("prompt".to_owned(), Value::String(text.text));
     }
+    let before = load.faults.len();
     read_settings(load, &file, agents, scope, &mut settings);
+    if let (Some(check), false) = (load.given.settings_check, load.any_error_since(before)) {
+        meaning(load, check, &file, word, place, &settings);
+    }
     Strategy { name: word.word().to_owned(), settings, command }
 }
 
@@ -164,8 +167,29 @@ fn refuse_foreign(load: &mut Load<'_>, file: &ReconcileFile, word: StrategyWord,
             .map(|other| format!("`{}`", other.word()))
             .collect();
         let message = format!("`{key}` means nothing to the strategy `{}`", word.word());
+        let at = file.places(key).map_or(at, |(key, _)| key);
         let fault = Diagnostic::error(code::CONTRADICTION, at, message);
         load.fault(fault.help(format!("it belongs to {}", list(&owners, "and"))));
+    }
+}
+
+/// Lets whoever reconciles say whether the settings mean something, and shows the key that does not.
+fn meaning(
+    load: &mut Load<'_>,
+    check: SettingsCheck,
+    file: &ReconcileFile,
+    word: StrategyWord,
+    place: Span,
+    settings: &Map<String, Value>,
+) {
+    if matches!(word, StrategyWord::Patch | StrategyWord::Synthesize) {
+        return;
+    }
+    if let Err(fault) = check(word.word(), settings) {
+        let key = fault.key.split('.').next().unwrap_or("");
+        let at = file.places(key).map_or(place, |(_, value)| value);
+        let message = format!("`{}`: {}", fault.key, fault.message);
+        load.fault(Diagnostic::error(code::SETTING, at, message).help(fault.help));
     }
 }
 
@@ -198,12 +222,15 @@ fn read_settings(
         weighed(load, &weights.value, agents, scope);
     }
     let plain = [
+        ("rule", &file.rule),
         ("quorum", &file.quorum),
         ("ties", &file.ties),
         ("weights", &file.weights),
         ("normalize", &file.normalize),
         ("keep", &file.keep),
         ("by", &file.by),
+        ("similarity", &file.similarity),
+        ("cross_check", &file.cross_check),
     ];
     for (key, data) in plain {
         if let Some(data) = data {

@@ -24,6 +24,8 @@ record! {
 
         /// `vote`: the fields that are voted on, as JSON pointers. Default: the whole answer.
         on: OneOrMany<At<String>>,
+        /// `vote`: who wins: `plurality`, `majority`, `unanimity` or another rule of the strategy.
+        rule: Data,
         /// `vote`: the share or number of votes that the winner must have.
         quorum: Data,
         /// `vote`: what a tie is: `report`, `fail`, or how it is broken.
@@ -32,6 +34,9 @@ record! {
         weights: Data,
         /// What makes no difference between two answers: `case`, `space`, `number`, `json`, `punctuation`, or `{expression: …}`; one or a list.
         normalize: Data,
+
+        /// `compare`: what pairs of answers are compared by: `tokens`, `lines` or `exact`.
+        similarity: Data,
 
         /// `merge`: JSON pointer to the list of items in each result.
         items: At<String>,
@@ -43,15 +48,17 @@ record! {
         conflicts: OneOrMany<At<String>>,
         /// What to do about conflicts: `report`, `fail`, `decide`, or `{prefer: [call, …]}`.
         on_conflict: OnConflict,
-        /// `merge` and `best`: which items are kept, such as `{min_agree: 2}`.
+        /// `merge`: which items are kept, such as `{min_agree: 2}`.
         keep: Data,
 
         /// `best`: what is best: `checks`, `cost`, `time`, `size`, or a JSON pointer to a score.
         by: Data,
+        /// `best`: candidates are judged by each other's tests: `{passes: /passes}`, or `{candidates: …, tests: …}` with a `command`.
+        cross_check: Data,
 
         /// `synthesize`: what the parent's model is asked.
         prompt: PromptText,
-        /// `command`: the program; it gets the results as JSON on standard input.
+        /// `command`, and `best` with `cross_check`: the program; it gets the results as JSON on standard input.
         command: CommandText,
     }
 }
@@ -82,10 +89,10 @@ words! {
 pub(crate) fn keys_of(strategy: StrategyWord) -> &'static [&'static str] {
     match strategy {
         StrategyWord::Collect => &[],
-        StrategyWord::Compare => &["on", "normalize", "similar", "on_conflict"],
-        StrategyWord::Vote => &["on", "quorum", "ties", "weights", "normalize", "on_conflict"],
+        StrategyWord::Compare => &["normalize", "similarity", "on_conflict"],
+        StrategyWord::Vote => &["on", "rule", "quorum", "ties", "normalize", "weights", "on_conflict"],
         StrategyWord::Merge => &["items", "key", "similar", "conflicts", "on_conflict", "keep", "normalize"],
-        StrategyWord::Best => &["by", "keep", "weights"],
+        StrategyWord::Best => &["by", "cross_check", "command"],
         StrategyWord::Patch => &["on_conflict"],
         StrategyWord::Synthesize => &[
             "prompt",

@@ -1,5 +1,6 @@
 //! YAML as plans use it, and everything that is refused.
 
+use super::explain::QUOTE_BRACES;
 use super::*;
 use crate::plan::diagnostic::Sources;
 
@@ -16,6 +17,10 @@ fn shape(node: &Node<'_>) -> String {
         }
         Kind::Shared(_) | Kind::Broken => "!".to_owned(),
     }
+}
+
+fn range(at: Span) -> std::ops::Range<usize> {
+    at.start as usize..at.end as usize
 }
 
 fn tree(text: &str) -> String {

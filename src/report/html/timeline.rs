@@ -166,7 +166,13 @@ fn group_rows(html: &mut Html, context: &Context<'_>, group: &[Row<'_>]) {
             html.tag("span", &[class("track")], |html| {
                 let from = group.iter().filter_map(|row| row.started).min().unwrap_or_default();
                 let to = group.iter().map(|row| row.ended).max().unwrap_or_default();
-                let of_class = if ok == group.len() { "good" } else if ok == 0 { "bad" } else { "warn" };
+                let of_class = if ok == group.len() {
+                    "good"
+                } else if ok == 0 {
+                    "bad"
+                } else {
+                    "warn"
+                };
                 let critical = group.iter().any(|row| row.critical);
                 bar(
                     html,

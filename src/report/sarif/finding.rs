@@ -123,10 +123,7 @@ fn number(item: &Value, names: &[&str]) -> Option<f64> {
 
 fn names(item: &Value) -> Vec<String> {
     let by = item.get("by").or_else(|| item.get("found_by")).and_then(Value::as_array);
-    let name = |entry: &Value| match entry {
-        Value::String(name) => Some(name.clone()),
-        other => other.get("call").and_then(Value::as_str).map(str::to_owned),
-    };
+    let name = |entry: &Value| entry.as_str().or_else(|| entry.get("call")?.as_str()).map(str::to_owned);
     by.into_iter().flatten().filter_map(name).collect()
 }
 
