@@ -174,6 +174,31 @@ fn the_reserve_holds_many_results_however_long_the_run_was_before() {
 }
 
 #[test]
+fn an_error_while_resuming_harms_nothing() {
+    let root = tempdir().unwrap();
+    let mut bytes = std::fs::read(file(&small_run(root.path()))).unwrap();
+    let third = line::pieces(&bytes).nth(2).unwrap().at as usize;
+    bytes[third + 30] ^= 1;
+    bytes.extend_from_slice(b"{\"seq\":8,");
+    let dir = list(root.path()).unwrap().remove(0).dir;
+    let salvaging = |world: &World| Options { salvage: Salvage::Yes, ..world.options(root.path()) };
+    let mut left = None;
+    for at in 0.. {
+        std::fs::write(file(&dir), &bytes).unwrap();
+        let left = left.get_or_insert_with(|| events(&read_with(&dir, Salvage::Yes).unwrap()));
+        let world = World::with(Trouble::Once(at, ErrorKind::Other));
+        drop(Journal::resume(&dir, vec![], salvaging(&world)));
+        let failed = world.count() > at;
+        let (_, past) = Journal::resume(&dir, vec![], salvaging(&World::default())).unwrap();
+        assert_eq!(events(&past)[..left.len()], left[..], "error at {at}");
+        if !failed {
+            assert!(at > 10, "{at}");
+            return;
+        }
+    }
+}
+
+#[test]
 fn the_error_says_what_is_safe_and_where_the_rest_is() {
     let total = operations();
     let run = (0..total)
