@@ -29,7 +29,6 @@ fn head(run: &RunId) -> RunStarted {
         turn: 1,
         needs: vec![],
         background: false,
-        check: false,
     };
     RunStarted {
         format: FORMAT,
