@@ -81,7 +81,9 @@ pub(crate) fn normalized(level: &Level, source: &str, answers: &[Answer]) -> Res
             ..Local::default()
         };
         let scope = level.scope(None, &local).map_err(|error| template_cause(&error))?;
-        let value = expression.evaluate(&scope).map_err(|error| wrong(format!("{}: {}", answer.instance, error.message)))?;
+        let value = expression
+            .evaluate(&scope)
+            .map_err(|error| wrong(format!("{}: {}", answer.instance, error.message)))?;
         Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     };
     answers.iter().map(one).collect()
