@@ -11,6 +11,7 @@ pub mod exit;
 pub mod explain;
 pub mod graph;
 pub mod init;
+pub mod list;
 pub mod load;
 pub mod past;
 pub mod run;
@@ -108,7 +109,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             Ok(0)
         }
         Command::Show(options) => past::show(&options, terminal),
-        Command::List(options) => past::list(&options, terminal),
+        Command::List(options) => list::list(&options, terminal),
         Command::Completions(options) => {
             let mut script = Vec::new();
             clap_complete::generate(options.shell, &mut Cli::command(), "fanout", &mut script);

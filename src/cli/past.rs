@@ -1,9 +1,9 @@
-//! `fanout show` and `fanout list`: runs as they are written down. No lock is needed,
-//! so a live run can be looked at too.
+//! `fanout show`: a run as it is written down. No lock is needed, so a live run can be
+//! looked at too.
 
 use std::path::PathBuf;
 
-use super::args::{List, Output, Show};
+use super::args::{Output, Show};
 use super::run::{journal_complaint, root};
 use super::terminal::Terminal;
 use super::{Complaint, exit};
@@ -100,12 +100,4 @@ fn no_such_call(view: &RunView, name: &str) -> Complaint {
         ids.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     Complaint::usage(format!("the run has no call `{name}`{hint}"))
-}
-
-/// `fanout list`.
-///
-/// # Errors
-/// [`Complaint`] when standard output cannot be written.
-pub fn list(_options: &List, _terminal: &Terminal) -> Result<u8, Complaint> {
-    todo!()
 }
