@@ -213,6 +213,10 @@ pub struct Outcome {
     /// True when an earlier result was taken over instead of running it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reused: bool,
+    /// How many earlier starts of it were cut off because fanout was killed. What those did is not
+    /// known: a command may have had its effect, a model request may be billed.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub interrupted: u32,
 }
 
 impl Outcome {
@@ -234,6 +238,7 @@ impl Outcome {
             took: Duration::ZERO,
             agent: None,
             reused: false,
+            interrupted: 0,
         }
     }
 
@@ -246,6 +251,10 @@ impl Outcome {
     pub fn is_empty_success(&self) -> bool {
         self.is_ok() && self.output.is_empty()
     }
+}
+
+fn is_none(n: &u32) -> bool {
+    *n == 0
 }
 
 fn is_zero(n: &u64) -> bool {

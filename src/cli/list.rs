@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::Complaint;
 use super::args::List;
 use super::run::{journal_complaint, root};
 use super::terminal::Terminal;
-use super::{Complaint, exit};
 use crate::event::Census;
 use crate::journal::{self, Glance, RunState, RunSummary};
 use crate::outcome::Status;

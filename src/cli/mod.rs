@@ -9,11 +9,15 @@ pub mod ask;
 pub mod diagnostics;
 pub mod exit;
 pub mod explain;
+pub mod forecast;
 pub mod graph;
 pub mod init;
+pub mod kept;
+pub mod kill_at;
 pub mod list;
 pub mod load;
 pub mod past;
+pub mod resume;
 pub mod run;
 pub mod signals;
 pub mod terminal;
@@ -73,7 +77,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
     let out = |text: &str| terminal.out(text).map_err(|error| Complaint::output(&error));
     match command {
         Command::Run(options) => run::run(options, terminal),
-        Command::Resume(options) => run::resume(options, terminal),
+        Command::Resume(options) => resume::resume(options, terminal),
         Command::Validate(options) => {
             let loading = if options.json { Loading::Json } else { Loading::Text };
             let loaded = load::look(&options.plan, terminal, loading, options.strict)?;

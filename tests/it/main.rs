@@ -10,5 +10,7 @@ mod outcomes;
 mod plans;
 #[path = "../provider/mod.rs"]
 mod provider;
+mod resumed;
 mod support;
+mod sweep;
 mod terminal;
