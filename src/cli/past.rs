@@ -36,7 +36,6 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
                 Ok(line) => lines.push_str(&line),
                 Err(error) => return Err(Complaint { code: exit::BUG, message: error.to_string() }),
             }
-            lines.push('\n');
         }
         out(&lines)?;
         return Ok(0);

@@ -13,14 +13,19 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use fanout::event::Event;
+use fanout::journal::{self, Past};
+use fanout::report::fold::RunView;
+use fanout::report::result_json;
+use serde_json::{Map, Value, json};
 
 use crate::provider::{Provider, Script};
-use crate::support::{Folder, Ran, eventually, parse_lines};
+use crate::support::{Folder, Ran, eventually};
 
 /// Commands side by side and in turn, one in the background, one that must not be repeated.
 const COMMANDS: &str = r#"
 name: commands
+vars: { tag: none }
 calls:
   server: { run: "echo server >> effects; echo up", background: true }
   a: { run: "echo a >> effects; echo A" }
@@ -34,6 +39,7 @@ calls:
 /// Lists that are known beforehand, lists that a call makes, samples, a matrix.
 const LISTS: &str = r#"
 name: lists
+vars: { tag: none }
 calls:
   names: { run: "echo names >> effects; echo '[\"x\",\"y\",\"z\"]'", output: { format: json } }
   each: { for_each: "calls.names.json", run: "echo each-{{ item }} >> effects; echo got {{ item }}" }
@@ -79,6 +85,7 @@ calls:
 /// Parent steps in the middle and at the end, a program among them, and a plan inside a plan.
 const STEPS: &str = r#"
 name: steps
+vars: { tag: none }
 calls:
   l: { run: "echo l >> effects; echo 1" }
   r: { run: "echo r >> effects; echo 2" }
@@ -115,7 +122,8 @@ enum Ended {
 
 impl Subject<'_> {
     fn new<'a>(plan: &str, provider: &'a Provider, tag: String) -> Subject<'a> {
-        let folder = Folder::with_plan(&plan.replace("BASE", &format!("{}/v1", provider.base_url())));
+        let folder = Folder::in_memory();
+        folder.write("plan.yaml", &plan.replace("BASE", &format!("{}/v1", provider.base_url())));
         folder.write("inner.yaml", INNER);
         folder.write("effects", "");
         Subject { folder, provider, tag }
@@ -139,11 +147,11 @@ impl Subject<'_> {
         self.go(&["run", "plan.yaml", "-q", "--var", &format!("tag={}", self.tag)], kill_at)
     }
 
-    /// Whether anything was recorded at all.
-    fn began(&self) -> bool {
-        std::fs::read_dir(self.folder.path().join(".fanout/runs")).is_ok_and(|mut runs| {
-            runs.any(|run| run.unwrap().path().join("journal.jsonl").metadata().is_ok_and(|m| m.len() > 0))
-        }) && self.folder.run(&["show", "--json"]).code == 0
+    /// The run as its journal has it; `None` if nothing was recorded.
+    fn past(&self) -> Option<Past> {
+        let root = self.folder.path();
+        let dir = journal::find(root, "last").ok()?;
+        journal::read(&dir).ok()
     }
 
     /// Goes on until the run has ended; a step back for what must not be repeated by itself.
@@ -177,55 +185,45 @@ impl Subject<'_> {
         for request in self.provider.requests() {
             let prompt = request.prompt();
             if prompt.contains(&format!("{} ", self.tag)) {
-                *counts.entry(prompt.replace(&self.tag, "tag")).or_default() += 1;
+                // The marks around what is pasted depend on the tag.
+                let asked = prompt.split("<result").next().unwrap_or_default();
+                *counts.entry(asked.replace(&self.tag, "tag")).or_default() += 1;
             }
         }
         counts
     }
 
-    /// What the run came to, without what depends on time.
+    /// What the run came to, without what depends on time: how often a command had to be started
+    /// anew because the system was out of processes, for one.
     fn results(&self) -> Value {
-        let shown = self.folder.run(&["show", "-o", "json"]).expect_code(0).out;
-        let document: Value = serde_json::from_str(&shown).unwrap();
-        let end = |end: &Value| {
-            let keys = ["id", "label", "status", "output", "json", "exit", "usage", "attempts", "agent"];
-            keys.iter()
-                .map(|key| (*key).to_owned())
-                .zip(keys.iter().map(|key| end[*key].clone()))
-                .collect::<serde_json::Map<_, _>>()
+        let past = self.past().unwrap();
+        let view = RunView::of(past.records.iter().map(AsRef::as_ref));
+        let document = result_json::document(&view);
+        let end = |end: &Value| -> Map<String, Value> {
+            let keys = ["id", "label", "status", "output", "json", "exit", "usage", "agent"];
+            keys.into_iter().map(|key| (key.to_owned(), end[key].clone())).collect()
         };
-        let calls: Vec<Value> = document["calls"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|call| {
-                let instances: Vec<_> = call["instances"].as_array().into_iter().flatten().map(end).collect();
-                json!({"call": end(call), "instances": instances})
-            })
-            .collect();
-        let text = json!({ "success": document["success"], "calls": calls, "reconcile": document["reconcile"], "planned": document["census"]["planned"] });
-        serde_json::from_str(&text.to_string().replace(&self.tag, "tag")).unwrap()
+        let call = |call: &Value| {
+            let instances: Vec<_> = call["instances"].as_array().into_iter().flatten().map(end).collect();
+            json!({"call": end(call), "instances": instances})
+        };
+        let results = json!({
+            "success": document["success"],
+            "calls": document["calls"].as_array().unwrap().iter().map(call).collect::<Vec<_>>(),
+            "reconcile": document["reconcile"],
+            "planned": document["census"]["planned"],
+        });
+        serde_json::from_str(&results.to_string().replace(&self.tag, "tag")).unwrap()
     }
 
-    /// How many starts were cut off by kills, over the whole run, as the journal has it.
-    fn cut_off(&self) -> u32 {
-        let events = parse_lines(&self.folder.run(&["show", "--json"]).out);
-        let mut open: BTreeMap<String, u32> = BTreeMap::new();
-        let mut cut_off = 0;
-        for event in events {
-            let who = event["instance"].to_string();
-            match event["type"].as_str().unwrap() {
-                "call_started" => {
-                    let before = open.insert(who, 1);
-                    cut_off += before.unwrap_or(0);
-                }
-                "call_finished" => {
-                    open.remove(&who);
-                }
-                _ => {}
-            }
-        }
-        cut_off
+    /// How many repeats the results own up to, over the whole run.
+    fn owned_up_to(&self) -> u32 {
+        let past = self.past().unwrap();
+        let ends = past.records.iter().filter_map(|record| match &record.event {
+            Event::CallFinished { outcome, .. } if !outcome.reused => Some(outcome.interrupted),
+            _ => None,
+        });
+        ends.sum()
     }
 
     fn leaves_no_process(&self) {
@@ -247,7 +245,11 @@ impl Subject<'_> {
     fn compare(&self, whole: &Whole) {
         let what = &self.tag;
         self.leaves_no_process();
-        assert_eq!(self.results(), whole.results, "{what}: the results differ");
+        let (results, expected) = (self.results(), &whole.results);
+        for key in ["success", "calls", "reconcile", "planned"] {
+            let (found, expected) = (&results[key], &expected[key]);
+            assert!(found == expected, "{what}: {key} differ\n{found:#}\nnot\n{expected:#}");
+        }
         let extra = |now: &BTreeMap<String, u32>, then: &BTreeMap<String, u32>| -> u32 {
             assert!(then.keys().all(|key| now.contains_key(key)), "{what}: something is missing: {now:?}");
             now.iter().map(|(key, n)| n.saturating_sub(then.get(key).copied().unwrap_or(0))).sum()
@@ -260,7 +262,7 @@ impl Subject<'_> {
         let programs =
             ["mid", "end"].iter().filter_map(|name| effects.get(*name)).map(|n| n - 1).sum::<u32>();
         assert!(programs <= 2, "{what}: {effects:?}");
-        let allowed = self.cut_off() + retried + programs;
+        let allowed = self.owned_up_to() + retried + programs;
         assert!(
             repeated <= allowed,
             "{what}: {repeated} repeats, {allowed} allowed\n{effects:?}\n{requests:?}"
@@ -285,14 +287,18 @@ fn provider() -> Provider {
             .map_or(0, |messages| messages.iter().filter(|m| m["role"] == "user").count());
         Script::text(match users {
             3.. => "third".to_owned(),
-            _ => format!("said {}", prompt.lines().last().unwrap_or_default()),
+            // The marks around what is pasted depend on all of it, the tag included.
+            _ => {
+                let words = prompt.split_whitespace().take_while(|word| !word.starts_with('<'));
+                format!("said {}", words.take(4).collect::<Vec<_>>().join(" "))
+            }
         })
     });
     provider
 }
 
 fn whole(name: &str, plan: &str, provider: &Provider) -> Whole {
-    let subject = Subject::new(plan, provider, format!("{name}-whole"));
+    let subject = Subject::new(plan, provider, format!("{name}whole"));
     let Ended::ByItself(ran) = subject.start(None) else { panic!("killed by somebody else") };
     ran.expect_code(0);
     Whole { results: subject.results(), effects: subject.effects(), requests: subject.requests() }
@@ -312,7 +318,7 @@ fn one(
         ran.expect_code(0);
         return (false, false);
     }
-    if !subject.began() {
+    if subject.past().is_none() {
         subject.leaves_no_process();
         assert!(subject.effects().is_empty(), "{}: an effect before the first record", subject.tag);
         assert!(subject.requests().is_empty(), "{}: a request before the first record", subject.tag);
@@ -347,7 +353,7 @@ fn a_run_that_is_killed_at_any_boundary_of_its_journal_goes_on_as_if_nothing_had
         in_parallel(|| {
             while !over.load(Ordering::Relaxed) {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                match one(plan, &provider, &whole, format!("{name}-{at}"), at, None).0 {
+                match one(plan, &provider, &whole, format!("{name}{at}x"), at, None).0 {
                     true => drop(killed.fetch_add(1, Ordering::Relaxed)),
                     false => over.store(true, Ordering::Relaxed),
                 }
@@ -377,7 +383,7 @@ fn a_resume_that_is_killed_in_turn_goes_on_as_well() {
             while !over.load(Ordering::Relaxed) {
                 let at = next.fetch_add(firsts as u32, Ordering::Relaxed) + 20;
                 for again in (1_u32..).step_by(seconds) {
-                    let tag = format!("{name}-{at}-{again}");
+                    let tag = format!("{name}{at}x{again}x");
                     let (first, second) = one(plan, &provider, &whole, tag, at, Some(again));
                     pairs.fetch_add(u32::from(second), Ordering::Relaxed);
                     if !first {
