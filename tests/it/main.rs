@@ -13,5 +13,7 @@ mod prompts;
 #[path = "../provider/mod.rs"]
 mod provider;
 mod reports;
+mod resumed;
 mod support;
+mod sweep;
 mod terminal;
