@@ -25,6 +25,8 @@ mod fixture;
 mod normalize;
 mod number;
 mod panel;
+#[cfg(test)]
+mod properties;
 mod similarity;
 mod vote;
 mod wording;
