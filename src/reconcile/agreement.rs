@@ -28,6 +28,6 @@ pub(super) fn groups(keyed: impl IntoIterator<Item = (usize, String)>) -> Vec<Gr
         by_key.entry(key).or_default().push(position);
     }
     let mut groups: Vec<Group> = by_key.into_iter().map(|(key, members)| Group { key, members }).collect();
-    groups.sort_by(|a, b| b.members.len().cmp(&a.members.len()));
+    groups.sort_by_key(|group| std::cmp::Reverse(group.members.len()));
     groups
 }

@@ -55,17 +55,20 @@ impl Census {
     }
 
     /// The absent and the empty, by name, for the end of a text; `None` when everybody answered.
+    /// A strategy's own text says how many answered.
     pub fn absences(&self) -> Option<String> {
         if self.missing.is_empty() && self.empty.is_empty() {
             return None;
         }
-        let mut text = format!("{}.", self.headline());
+        let mut text = String::new();
         if !self.missing.is_empty() {
-            text.push_str("\nMissing:");
+            text.push_str("Missing:");
             list(&mut text, self.missing.iter().map(Missing::sentence), self.missing.len());
         }
         if !self.empty.is_empty() {
-            text.push_str("\nSaid nothing (an empty answer is not agreement):");
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text.push_str(gap);
+            text.push_str("Said nothing (an empty answer is not agreement):");
             list(&mut text, self.empty.iter().map(|silent| silent.call.clone()), self.empty.len());
         }
         Some(text)

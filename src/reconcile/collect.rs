@@ -25,7 +25,10 @@ impl Strategy for Collect {
     fn reconcile(&self, panel: &Panel<'_>) -> Result<Findings, ReconcileError> {
         let answers = &panel.inputs.answers;
         let results: Vec<Value> = answers.iter().map(entry).collect();
-        let sections: Vec<String> = answers.iter().map(section).collect();
+        let mut sections: Vec<String> = answers.iter().map(section).collect();
+        if panel.census.answered < panel.census.asked {
+            sections.push(format!("{}.", panel.census.headline()));
+        }
         let json = Map::from_iter([("results".to_owned(), Value::Array(results))]);
         Ok(Findings { json, text: sections.join("\n\n"), ..Findings::default() })
     }
@@ -83,7 +86,7 @@ mod tests {
         assert_eq!(
             result.text,
             "## sites\na.rs:1\n\n## flags\n(no answer: failed: exit status 1)\n\n## docs\n(said nothing)\n\n\
-             1 of 3 answered.\nMissing:\n  flags failed: exit status 1\n\
+             1 of 3 answered.\n\nMissing:\n  flags failed: exit status 1\n\
              Said nothing (an empty answer is not agreement):\n  docs"
         );
         assert_eq!(

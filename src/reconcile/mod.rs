@@ -24,6 +24,7 @@ mod fixture;
 mod normalize;
 mod panel;
 mod similarity;
+mod vote;
 mod wording;
 
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ pub use panel::{Panel, Voice};
 pub use settings::SettingsError;
 
 /// The strategies that this room computes, as they are written in a plan.
-pub const STRATEGIES: [&str; 3] = ["collect", "compare", "command"];
+pub const STRATEGIES: [&str; 4] = ["collect", "compare", "vote", "command"];
 
 /// One instance of a call that the step reads, with how it ended.
 #[derive(Debug, Clone)]
@@ -273,6 +274,7 @@ fn choose(strategy: &str, settings: &Map<String, Value>) -> Result<Box<dyn Strat
     Ok(match strategy {
         "collect" => Box::new(collect::Collect::read(settings)?),
         "compare" => Box::new(compare::Compare::read(settings)?),
+        "vote" => Box::new(vote::Vote::read(settings)?),
         "command" => Box::new(command::Command::read(settings)?),
         unknown => return Err(SettingsError::unknown_strategy(unknown, &STRATEGIES)),
     })

@@ -26,7 +26,7 @@ fn same_answers_are_grouped_and_the_absent_are_in_no_group() {
          2. a[0] (1 of 3)\n   Keep it.\n\n\
          Similarity by tokens: 0.00\n\n\
          --- a[1]\n+++ a[0]\n@@ -1 +1 @@\n-revert\n+Keep it.\n\n\
-         3 of 5 answered.\nMissing:\n  a[2] failed: exit status 1\n\
+         Missing:\n  a[2] failed: exit status 1\n\
          Said nothing (an empty answer is not agreement):\n  a[4]"
     );
     assert_eq!(result.json["groups"][0], json!({"size": 2, "by": ["a[1]", "a[3]"], "value": "revert"}));
