@@ -43,8 +43,5 @@ pub(super) fn inputs(answers: impl IntoIterator<Item = Answer>) -> Inputs {
 
 /// A JSON object as settings.
 pub(super) fn settings(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        other => panic!("settings are a map, not {other}"),
-    }
+    value.as_object().expect("settings are a map").clone()
 }

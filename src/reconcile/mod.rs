@@ -16,12 +16,14 @@ pub mod census;
 pub mod settings;
 
 mod agreement;
+mod best;
 mod collect;
 mod command;
 mod compare;
 #[cfg(test)]
 mod fixture;
 mod normalize;
+mod number;
 mod panel;
 mod similarity;
 mod vote;
@@ -42,7 +44,7 @@ pub use panel::{Panel, Voice};
 pub use settings::SettingsError;
 
 /// The strategies that this room computes, as they are written in a plan.
-pub const STRATEGIES: [&str; 4] = ["collect", "compare", "vote", "command"];
+pub const STRATEGIES: [&str; 5] = ["collect", "compare", "vote", "best", "command"];
 
 /// One instance of a call that the step reads, with how it ended.
 #[derive(Debug, Clone)]
@@ -275,6 +277,7 @@ fn choose(strategy: &str, settings: &Map<String, Value>) -> Result<Box<dyn Strat
         "collect" => Box::new(collect::Collect::read(settings)?),
         "compare" => Box::new(compare::Compare::read(settings)?),
         "vote" => Box::new(vote::Vote::read(settings)?),
+        "best" => Box::new(best::Best::read(settings)?),
         "command" => Box::new(command::Command::read(settings)?),
         unknown => return Err(SettingsError::unknown_strategy(unknown, &STRATEGIES)),
     })

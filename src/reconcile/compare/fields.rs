@@ -125,13 +125,13 @@ fn last_name(pointer: &str) -> &str {
 
 /// The leaves of an object with their pointers: everything that is no object with fields.
 fn flatten<'v>(value: &'v Value, pointer: String, leaves: &mut Vec<(String, &'v Value)>) {
-    match value {
-        Value::Object(fields) if !fields.is_empty() => {
+    match value.as_object().filter(|fields| !fields.is_empty()) {
+        Some(fields) => {
             for (name, field) in fields {
                 let escaped = name.replace('~', "~0").replace('/', "~1");
                 flatten(field, format!("{pointer}/{escaped}"), leaves);
             }
         }
-        leaf => leaves.push((pointer, leaf)),
+        None => leaves.push((pointer, value)),
     }
 }

@@ -214,17 +214,17 @@ impl Comparison<'_> {
 
 /// A text as it stands, anything else as indented JSON.
 fn as_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => serde_json::to_string_pretty(other).unwrap_or_else(|_| other.to_string()),
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()),
     }
 }
 
 /// A value as a conflict quotes it: a long text cut short, anything else whole.
 fn quoted(value: &Value) -> Value {
-    match value {
-        Value::String(text) if text.chars().count() > QUOTED => Value::String(one_line(text, QUOTED)),
-        other => other.clone(),
+    match value.as_str() {
+        Some(text) if text.chars().count() > QUOTED => Value::String(one_line(text, QUOTED)),
+        Some(_) | None => value.clone(),
     }
 }
 

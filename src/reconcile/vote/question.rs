@@ -62,9 +62,9 @@ impl Question {
         };
         if vote.rule == Rule::Ranked {
             let rankings: Vec<Ranking> = cast
-                .map(|(voice, value, weight)| match value {
-                    Value::Array(items) => Ranking { voice, items, weight },
-                    single => Ranking { voice, items: vec![single], weight },
+                .map(|(voice, value, weight)| {
+                    let items = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+                    Ranking { voice, items, weight }
                 })
                 .collect();
             question.rank(vote, &rankings);
@@ -289,10 +289,8 @@ fn said(vote: &Vote, voice: &Voice<'_>, pointer: &str) -> Option<Value> {
             lines.map(|line| Value::String(line.to_owned())).collect()
         }));
     }
-    Some(match vote.normalize.content(voice) {
-        Value::String(text) => Value::String(text.trim().to_owned()),
-        other => other,
-    })
+    let content = vote.normalize.content(voice);
+    Some(content.as_str().map(|text| Value::String(text.trim().to_owned())).unwrap_or(content))
 }
 
 /// The error for a pointer at which no answer has anything: most likely it is misspelt.

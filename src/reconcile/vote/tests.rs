@@ -65,10 +65,8 @@ fn fewer_answers_than_min_fail_the_step_with_the_census() {
         error.to_string(),
         "3 of 5 answered, and 4 are needed: r[2] failed: the provider was overloaded; r[4] failed: exit status 137"
     );
-    match error {
-        ReconcileError::TooFew { needed: 4, census } => assert_eq!(census.missing.len(), 2),
-        other => panic!("{other:?}"),
-    }
+    let ReconcileError::TooFew { needed: 4, census } = error else { panic!("{error:?}") };
+    assert_eq!(census.missing.len(), 2);
 }
 
 #[test]
