@@ -118,7 +118,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    fn check_pointer(&self, key: &str, text: &str) -> Result<String, SettingsError> {
+    pub(super) fn check_pointer(&self, key: &str, text: &str) -> Result<String, SettingsError> {
         if text.is_empty() || text.starts_with('/') {
             return Ok(text.to_owned());
         }
