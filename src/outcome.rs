@@ -112,7 +112,7 @@ pub struct Output {
     /// The output as text; empty if there was none.
     pub text: Arc<str>,
     /// The parsed output, for `format: json`, `format: lines`, `schema` and computed values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub json: Option<Arc<Value>>,
     /// How many bytes were left out of `text` because of `output.max_bytes`; 0 for none.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -248,6 +248,24 @@ impl Outcome {
     }
 }
 
+/// A value that is there, even if it is `null`: an answer of `null` is not the lack of one.
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Arc<Value>>, D::Error> {
+    Value::deserialize(from).map(|value| Some(Arc::new(value)))
+}
+
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_null_is_still_one_after_it_was_written_down() {
+        for output in [Output::json(Value::Null), Output::text("null")] {
+            let text = serde_json::to_string(&output).unwrap();
+            assert_eq!(serde_json::from_str::<Output>(&text).unwrap(), output);
+        }
+    }
 }

@@ -62,7 +62,9 @@ pub fn line(diagnostic: &Diagnostic, sources: &Sources) -> String {
         diagnostic.code,
         diagnostic.message
     );
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    // Also the characters that turn the direction of writing.
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    line.chars().map(|c| if hidden(c) { ' ' } else { c }).collect()
 }
 
 /// For programs: `code`, `severity`, `file`, `line`, `column`, `end_line`, `end_column` (from 1, in
@@ -216,5 +218,117 @@ impl<'a> Lines<'a> {
         let next =
             shown.get(from..).and_then(|rest| rest.chars().next()).map_or(from, |c| from + c.len_utf8());
         from..to.min(line).max(next.min(line)).max(from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::plan::{Given, Loaded, load_text};
+
+    /// Ten mistakes of ten kinds.
+    const TEN: &str = "version: 1
+name: ten mistakes
+limits: { concurrency: 4, time: 20 }
+vars:
+  good: a3f2b1
+
+agents:
+  explore:
+    model: antropic/claude-sonnet-5
+
+defaults: { agent: { model: anthropic/claude-sonnet-5 } }
+
+calls:
+  graph:
+    description: Call graph of the tést 日本
+    promt: Map the call graph.
+  history:
+    agent: explorer
+    prompt: |
+      Summarise every commit
+      since {{ vars.god }}.
+  diff:
+    needs: [graph, histroy]
+    run: echo '{{ calls.graph.output }}'
+    on_error: ignroe
+  a: { run: make a, needs: [c] }
+  b: { run: make b, needs: [a] }
+  c: { run: make c, needs: [b] }
+  diff: { run: make diff }
+reconcile:
+  strategy: synthesize
+";
+
+    fn read(text: &str) -> Loaded {
+        load_text(text, Path::new("plans/ten.yaml"), &Given::default())
+    }
+
+    #[test]
+    fn ten_mistakes_are_ten_diagnostics_each_at_its_place() {
+        let loaded = read(TEN);
+        let mut codes: Vec<&str> = loaded.diagnostics.iter().map(|fault| fault.code).collect();
+        codes.dedup();
+        assert!(codes.len() >= 10, "{codes:?}");
+        insta::assert_snapshot!(render(&loaded.diagnostics, &loaded.sources, false));
+    }
+
+    #[test]
+    fn one_line_and_json_say_the_same() {
+        let loaded = read("calls:\n  é: { run: x, needs: [a] }\n  a: { run: x }\n  a: { run: y }\n");
+        let lines: Vec<String> =
+            loaded.diagnostics.iter().map(|fault| line(fault, &loaded.sources)).collect();
+        assert_eq!(
+            lines[1],
+            "plans/ten.yaml:4:3: error[E0103]: the key `a` stands twice (rename one of them, or remove it: none is ever dropped)"
+        );
+        assert_eq!(
+            to_json(&loaded.diagnostics[1], &loaded.sources),
+            json!({
+                "code": "E0103", "severity": "error", "message": "the key `a` stands twice",
+                "file": "plans/ten.yaml", "line": 4, "column": 3, "end_line": 4, "end_column": 4,
+                "label": "again here", "help": "rename one of them, or remove it: none is ever dropped",
+                "related": [{
+                    "file": "plans/ten.yaml", "line": 3, "column": 3, "end_line": 3, "end_column": 4,
+                    "message": "first here"
+                }],
+            })
+        );
+    }
+
+    #[test]
+    fn control_characters_of_a_plan_do_not_reach_the_terminal() {
+        let loaded =
+            read("calls:\n  a: { \"r\\e[31mun\": x, \"wh\\u202een\": y }\n  b: { \u{202e}run: x }\n");
+        let drawn = render(&loaded.diagnostics, &loaded.sources, false);
+        assert!(!drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'), "{drawn}");
+        assert!(
+            loaded
+                .diagnostics
+                .iter()
+                .all(|fault| !line(fault, &loaded.sources).contains(['\u{1b}', '\u{202e}']))
+        );
+    }
+
+    #[test]
+    fn more_than_can_be_read_are_counted() {
+        let calls: String = (0..150).map(|n| format!("  c{n}: {{ rum: x }}\n")).collect();
+        let loaded = read(&format!("calls:\n{calls}"));
+        let drawn = render(&loaded.diagnostics, &loaded.sources, false);
+        assert_eq!(drawn.matches("error[E0105]").count(), 100);
+        assert!(drawn.ends_with("… and 50 more\n\n150 errors\n"), "{}", &drawn[drawn.len() - 80..]);
+        assert_eq!(render(&[], &loaded.sources, true), "");
+    }
+
+    #[test]
+    fn a_place_at_the_end_of_a_text_or_beyond_it_is_drawn() {
+        let sources = Sources { files: vec![("p".into(), "a: é\n".into()), ("empty".into(), "".into())] };
+        for (file, start, end) in [(0, 6, 6), (0, 5, 99), (0, 4, 5), (1, 0, 0), (9, 3, 4), (0, 4, 3)] {
+            let fault = Diagnostic::error("E0102", Span { file, start, end }, "here")
+                .related(Span { file: 1, start: 7, end: 9 }, "there");
+            assert!(render(&[fault], &sources, true).contains("here"), "{file} {start} {end}");
+        }
     }
 }

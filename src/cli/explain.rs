@@ -101,11 +101,12 @@ fn agent_rows(agent: &Agent) -> Vec<Row> {
     match &agent.kind {
         AgentKind::Model(model) => {
             let models: Vec<String> = model.models.iter().map(ToString::to_string).collect();
-            let tools = json!(model.tools);
+            // None at all until tools are built, then those that the language page lists.
+            let tools_default = model.tools.is_empty() || model.tools == ["read", "grep", "glob", "list"];
             vec![
                 Row::new("model", json!(models)),
                 Row::optional("system", model.system.as_ref().map(|system| json!(*system.source))),
-                Row::new("tools", tools.clone()).default_if(tools == json!(["read", "grep", "glob", "list"])),
+                Row::new("tools", json!(model.tools)).default_if(tools_default),
                 Row::new("max_turns", json!(model.max_turns)).default_if(model.max_turns == 30),
                 Row::new("max_tokens", unit::tokens(model.max_tokens))
                     .default_if(model.max_tokens.0 == 8_000),

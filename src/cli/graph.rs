@@ -379,6 +379,8 @@ digraph \"sample\" {
             assert!(unescaped.matches('"').count() % 2 == 0, "{line}");
             assert!(!line.contains('\u{1b}') && !line.contains("&\u{20}"), "{line}");
         }
+        assert_eq!(dot_escaped(r#"a\"b\N&lt;"#), r#"a\\\"b\\N&amp;lt;"#);
+        assert_eq!(mermaid_escaped("a\"b#quot;"), "a#34;b#35;quot#59;");
         let text = text(&plan, &graph);
         assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
         assert_eq!(text.lines().count(), 11, "{text}");

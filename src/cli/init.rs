@@ -13,13 +13,18 @@ pub const STARTER: &str = include_str!("init/starter.yaml");
 pub fn write(file: &Path, force: bool) -> Result<String, String> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true);
-    if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let shown = file.display();
-    let mut handle = options.open(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
+    let mut handle = options.open(file).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
             format!("{shown} is there already; give another name, or --force to overwrite it")
+        } else {
+            format!("cannot write {shown}: {error}")
         }
-        _ => format!("cannot write {shown}: {error}"),
     })?;
     handle.write_all(STARTER.as_bytes()).map_err(|error| format!("cannot write {shown}: {error}"))?;
     Ok(format!("Wrote {shown}. Try:\n  fanout validate {shown}\n  fanout run {shown}\n"))

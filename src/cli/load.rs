@@ -10,7 +10,8 @@ use super::terminal::Terminal;
 use crate::graph::CallGraph;
 use crate::graph::lint::{LintContext, lint};
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
-use crate::plan::{Environment, Given, Plan};
+use crate::plan::{Environment, Given, Plan, SettingsFault};
+use crate::reconcile;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,15 @@ pub fn load(args: &PlanArgs, terminal: &Terminal, how: Loading, strict: bool) ->
     load_given(args, &given, terminal, how, strict)
 }
 
+/// As [`load`] for a plan that is only looked at: a required var may be missing.
+///
+/// # Errors
+/// As [`load`].
+pub fn look(args: &PlanArgs, terminal: &Terminal, how: Loading, strict: bool) -> Result<Ready, Complaint> {
+    let given = Given { vars_may_be_missing: true, ..given(args)? };
+    load_given(args, &given, terminal, how, strict)
+}
+
 /// As [`load`], with values that are known already.
 ///
 /// # Errors
@@ -66,7 +76,9 @@ pub fn load_given(
     let warnings = found.len() - errors;
     show(&found, &loaded.sources, terminal, how)?;
     match ready {
-        Some((plan, graph)) if errors == 0 && (warnings == 0 || !strict) => Ok(Ready { plan, graph, warnings }),
+        Some((plan, graph)) if errors == 0 && (warnings == 0 || !strict) => {
+            Ok(Ready { plan, graph, warnings })
+        }
         _ if how == Loading::Json => Err(Complaint::usage("")),
         _ => Err(Complaint::usage(verdict(&args.plan, errors, warnings))),
     }
@@ -82,12 +94,7 @@ fn verdict(file: &std::path::Path, errors: usize, warnings: usize) -> String {
     format!("{} has {found}; nothing was started", file.display())
 }
 
-fn show(
-    found: &[Diagnostic],
-    sources: &Sources,
-    terminal: &Terminal,
-    how: Loading,
-) -> Result<(), Complaint> {
+fn show(found: &[Diagnostic], sources: &Sources, terminal: &Terminal, how: Loading) -> Result<(), Complaint> {
     match how {
         Loading::Json => {
             let array: serde_json::Value = found.iter().map(|d| diagnostics::to_json(d, sources)).collect();
@@ -119,7 +126,25 @@ pub fn given(args: &PlanArgs) -> Result<Given, Complaint> {
         vars.push((name.to_owned(), value.to_owned()));
     }
     let environment = Environment { vars: environment() };
-    Ok(Given { vars, vars_files: args.vars_file.clone(), environment, ..Given::default() })
+    Ok(Given {
+        vars,
+        vars_files: args.vars_file.clone(),
+        environment,
+        settings_check: Some(check_settings),
+        ..Given::default()
+    })
+}
+
+/// Asks those who reconcile what they think of a step's settings, so that a plan's faults come in one go.
+fn check_settings(
+    strategy: &str,
+    settings: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(), SettingsFault> {
+    reconcile::check_settings(strategy, settings).map_err(|error| SettingsFault {
+        key: error.key,
+        message: error.message,
+        help: error.help,
+    })
 }
 
 /// The process's environment, as far as it is text.

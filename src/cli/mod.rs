@@ -75,14 +75,14 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         Command::Resume(options) => run::resume(options, terminal),
         Command::Validate(options) => {
             let loading = if options.json { Loading::Json } else { Loading::Text };
-            let loaded = load::load(&options.plan, terminal, loading, options.strict)?;
+            let loaded = load::look(&options.plan, terminal, loading, options.strict)?;
             if !options.json {
                 out(&load::summary(&loaded))?;
             }
             Ok(0)
         }
         Command::Graph(options) => {
-            let load::Ready { plan, graph, .. } = load::load(&options.plan, terminal, Loading::Quiet, false)?;
+            let load::Ready { plan, graph, .. } = load::look(&options.plan, terminal, Loading::Quiet, false)?;
             out(&match options.format {
                 Drawing::Text => graph::text(&plan, &graph),
                 Drawing::Mermaid => graph::mermaid(&plan, &graph),
@@ -91,7 +91,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             Ok(0)
         }
         Command::Explain(options) => {
-            let load::Ready { plan, graph, .. } = load::load(&options.plan, terminal, Loading::Quiet, false)?;
+            let load::Ready { plan, graph, .. } = load::look(&options.plan, terminal, Loading::Quiet, false)?;
             out(&if options.json {
                 format!("{:#}\n", explain::explain_json(&plan, &graph))
             } else {
@@ -115,8 +115,8 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             out(&String::from_utf8_lossy(&script))?;
             Ok(0)
         }
-        Command::Reaper(options) => crate::process::reaper::main(options.arguments.into_iter())
-            .map(|()| 0)
-            .map_err(Complaint::usage),
+        Command::Reaper(options) => {
+            crate::process::reaper::main(options.arguments.into_iter()).map(|()| 0).map_err(Complaint::usage)
+        }
     }
 }

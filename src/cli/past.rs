@@ -36,7 +36,6 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
                 Ok(line) => lines.push_str(&line),
                 Err(error) => return Err(Complaint { code: exit::BUG, message: error.to_string() }),
             }
-            lines.push('\n');
         }
         out(&lines)?;
         return Ok(0);
@@ -54,7 +53,9 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
 pub fn result(view: &RunView, output: Output, terminal: &Terminal) -> String {
     match output {
         Output::Text => results::render(view, &terminal.out_style()),
-        Output::Json => result_json::render(view).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}\n")),
+        Output::Json => {
+            result_json::render(view).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}\n"))
+        }
         Output::Markdown => markdown::render(view),
     }
 }
@@ -71,7 +72,8 @@ fn one(view: &RunView, call: &str, output: Output, terminal: &Terminal) -> Resul
 
 /// The output as it came. Nothing is made safe for a terminal: it is meant for a file or a program.
 fn raw(view: &RunView, name: &str) -> Result<String, Complaint> {
-    let instances = view.calls.iter().flat_map(|call| call.each().map(move |(id, instance)| (call, id, instance)));
+    let instances =
+        view.calls.iter().flat_map(|call| call.each().map(move |(id, instance)| (call, id, instance)));
     let mut texts = Vec::new();
     for (call, id, instance) in instances {
         if id.to_string() == name || call.id().as_str() == name {
@@ -93,9 +95,8 @@ fn raw(view: &RunView, name: &str) -> Result<String, Complaint> {
 
 fn no_such_call(view: &RunView, name: &str) -> Complaint {
     let ids: Vec<&str> = view.calls.iter().map(|call| call.id().as_str()).collect();
-    let near = ids.iter().max_by(|a, b| {
-        strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-    });
+    let near =
+        ids.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     Complaint::usage(format!("the run has no call `{name}`{hint}"))
 }

@@ -52,18 +52,25 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
     let dir = past::find(options.run.as_deref())?;
     let earlier = journal::read(&dir).map_err(|error| journal_complaint(&error))?;
     let head = earlier.head;
-    if earlier.records.last().is_some_and(|last| matches!(&last.event, Event::RunFinished(end) if end.success)) {
+    if earlier
+        .records
+        .last()
+        .is_some_and(|last| matches!(&last.event, Event::RunFinished(end) if end.success))
+    {
         return Err(Complaint::usage(format!("{} ended as a success; there is nothing to resume", head.run)));
     }
     // The values that the run was given, in the form in which a plan takes them.
     let vars = dir.join("vars.json");
-    std::fs::write(&vars, serde_json::Value::Object(head.vars.clone()).to_string())
-        .map_err(|error| Complaint { code: exit::STORAGE, message: format!("{}: {error}", vars.display()) })?;
+    std::fs::write(&vars, serde_json::Value::Object(head.vars.clone()).to_string()).map_err(|error| {
+        Complaint { code: exit::STORAGE, message: format!("{}: {error}", vars.display()) }
+    })?;
     let args = PlanArgs { plan: PathBuf::from(&head.plan_path), vars: Vec::new(), vars_file: vec![vars] };
     let given = load::given(&args)?;
     let ready = load::load_given(&args, &given, terminal, Loading::Quiet, false)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
-    let start = |listeners| Journal::resume(&dir, listeners, Options::default()).map(|(journal, past)| (journal, Some(past)));
+    let start = |listeners| {
+        Journal::resume(&dir, listeners, Options::default()).map(|(journal, past)| (journal, Some(past)))
+    };
     go(&ready, start, None, answers, &options.how, terminal)
 }
 
@@ -124,7 +131,14 @@ fn go(
             census: Mutex::default(),
             journal,
         });
-        let tell = |_| terminal.err("stopping what runs; again to kill it at once\n");
+        let tell = |_| {
+            let say = || terminal.err("stopping what runs; again to kill it at once\n");
+            // While a question is on the screen, the display has made room already.
+            match display.try_lock() {
+                Ok(display) => display.suspend(say),
+                Err(_) => say(),
+            }
+        };
         let ended = tokio::select! {
             biased;
             ended = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world)) => Ended::Run(ended),
@@ -148,10 +162,13 @@ fn go(
     };
     let finished = match ended {
         Ok(finished) => finished,
-        Err(RunError::Goal(message)) => return Err(Complaint::usage(format!("the plan's `goal`: {message}"))),
+        Err(RunError::Goal(message)) => {
+            return Err(Complaint::usage(format!("the plan's `goal`: {message}")));
+        }
         Err(RunError::Journal(error)) => return Err(journal_complaint(&error)),
     };
-    let view = view.lock().map_err(|_| Complaint { code: exit::BUG, message: "the view broke".to_owned() })?;
+    let view =
+        view.lock().map_err(|_| Complaint { code: exit::BUG, message: "the view broke".to_owned() })?;
     if !how.json {
         let text = past::result(&view, how.output, terminal);
         terminal.out(&text).map_err(|error| Complaint::output(&error))?;
@@ -269,7 +286,8 @@ fn answers(plan: &Plan, how: &How, terminal: &Terminal) -> Result<HashMap<String
         let Some((id, answer)) = pair.split_once('=') else {
             return Err(Complaint::usage(format!("--answer {pair}: write --answer {pair}=TEXT")));
         };
-        let asks = plan.calls.iter().any(|call| call.id.as_str() == id && matches!(call.action, Action::Ask { .. }));
+        let asks =
+            plan.calls.iter().any(|call| call.id.as_str() == id && matches!(call.action, Action::Ask { .. }));
         if !asks && !id.contains('.') {
             return Err(Complaint::usage(format!("--answer {pair}: the plan has no `ask` call `{id}`")));
         }
@@ -302,7 +320,9 @@ fn selection(plan: &Plan, graph: &CallGraph, only: &[String]) -> Result<Option<H
     let mut wanted: Vec<usize> = Vec::new();
     for name in only {
         let found: Vec<usize> = match name.strip_prefix("tag:") {
-            Some(tag) => (0..plan.calls.len()).filter(|at| plan.calls[*at].tags.iter().any(|t| t == tag)).collect(),
+            Some(tag) => {
+                (0..plan.calls.len()).filter(|at| plan.calls[*at].tags.iter().any(|t| t == tag)).collect()
+            }
             None => plan.position(name).into_iter().collect(),
         };
         if found.is_empty() {
@@ -316,7 +336,8 @@ fn selection(plan: &Plan, graph: &CallGraph, only: &[String]) -> Result<Option<H
             wanted.extend(graph.needs(call).map(|need| need.call));
         }
     }
-    let ids = plan.calls.iter().zip(selected).filter(|(_, selected)| *selected).map(|(call, _)| call.id.clone());
+    let ids =
+        plan.calls.iter().zip(selected).filter(|(_, selected)| *selected).map(|(call, _)| call.id.clone());
     Ok(Some(ids.collect()))
 }
 

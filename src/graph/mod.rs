@@ -172,7 +172,8 @@ fn turns_of(needs: &Edges, dependents: &Edges) -> Vec<u32> {
     while let Some(&call) = ready.get(next) {
         next += 1;
         for Link { call: dependent, .. } in dependents.of(call) {
-            turn[dependent] = turn[dependent].max(turn[call] + 1);
+            // Calls come off in the order of their turns, so the last need to do so is the deepest.
+            turn[dependent] = turn[call] + 1;
             open[dependent] -= 1;
             if open[dependent] == 0 {
                 ready.push(dependent);

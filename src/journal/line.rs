@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(line).unwrap(),
             "{\"seq\":12,\"at\":\"2026-09-21T14:13:20.123Z\",\"elapsed_ms\":77,\"type\":\"warned\",\
-             \"code\":\"x\",\"message\":\"a \u{2028} b\",\"crc\":\"ce7f35ae\"}"
+             \"code\":\"x\",\"message\":\"a \u{2028} b\",\"crc\":\"c395282b\"}"
         );
     }
 

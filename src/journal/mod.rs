@@ -209,7 +209,9 @@ impl Journal {
         let queue = Arc::new(Queue::default());
         let (tell, done) = watch::channel(None);
         let inner = Arc::clone(&queue);
-        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
+        // Deep values are packed by recursion; memory that is not used costs nothing.
+        let thread = std::thread::Builder::new().name("journal".to_owned()).stack_size(16 << 20);
+        let thread = thread.spawn(move || {
             // If a listener panics, nobody must wait for an answer that cannot come.
             let abandoned = AbandonOnDrop(inner);
             writer.run(&abandoned.0, &tell);

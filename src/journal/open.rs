@@ -106,6 +106,9 @@ fn begin(
     let storage = &*options.storage;
     let fail = |fault| failed(dir, run, options, fault);
     let lock = take_lock(dir, run, options)?;
+    for folder in [blob::FOLDER, outputs::FOLDER].map(|name| dir.join(name)) {
+        storage.create_dir(&folder).map_err(doing("make the folder", &folder)).map_err(fail)?;
+    }
     for snapshot in &options.snapshots {
         store(storage, &dir.join(&snapshot.name), &snapshot.bytes).map_err(fail)?;
     }
@@ -180,12 +183,7 @@ fn make_folders(
         let run = RunId::new(&format!("{}-{:04x}", local.strftime("%Y%m%d-%H%M%S"), random()));
         let dir = folder.join(run.as_str());
         match storage.create_dir(&dir) {
-            Ok(()) => {
-                for inner in [blob::FOLDER, outputs::FOLDER] {
-                    make(&dir.join(inner))?;
-                }
-                return Ok((run, dir));
-            }
+            Ok(()) => return Ok((run, dir)),
             // Two runs that began in the same second and drew the same number.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 64 => tries += 1,
             Err(error) => return Err(doing("make the folder", &dir)(error)),

@@ -57,6 +57,13 @@ enum State {
     Dead(Arc<Cause>),
 }
 
+/// A batch could not be written.
+struct Broken {
+    fault: Fault,
+    /// True if the journal's file is as it was before: then the reserve can still be used.
+    untouched: bool,
+}
+
 /// What [`Writer::new`] puts together.
 pub(super) struct Parts {
     pub(super) dir: PathBuf,
@@ -162,8 +169,10 @@ impl Writer {
         match &self.state {
             State::Open => match self.append(&mut batch) {
                 Ok(()) => self.sync_and_tell(batch),
-                Err((fault, state)) => {
-                    self.state = state(Arc::new(fault.into()));
+                Err(Broken { fault, untouched }) => {
+                    let full = untouched && is_full(&fault.source);
+                    let cause = Arc::new(fault.into());
+                    self.state = if full { State::Full(cause) } else { State::Dead(cause) };
                     self.write(batch);
                 }
             },
@@ -172,8 +181,9 @@ impl Writer {
         }
     }
 
-    /// Writes all of it, unsynced. The error comes with the state that it leaves behind.
-    fn append(&mut self, batch: &mut [Pending]) -> Result<(), (Fault, fn(Arc<Cause>) -> State)> {
+    /// Writes all of it, unsynced.
+    fn append(&mut self, batch: &mut [Pending]) -> Result<(), Broken> {
+        let untouched = |fault| Broken { fault, untouched: true };
         let (mut page, mut blobs, mut seq) = (Vec::new(), Vec::new(), self.seq);
         for Pending { record, .. } in batch {
             let written = !record.event.is_volatile();
@@ -181,18 +191,12 @@ impl Writer {
             record.seq = seq;
             if written {
                 line::encode(record, INLINE, &mut page, &mut blobs)
-                    .map_err(|error| (self.file.fault("encode a record for", error), State::Dead as _))?;
+                    .map_err(|error| untouched(self.file.fault("encode a record for", error)))?;
             }
         }
-        // Up to here the file is as it was: if there is no room, the reserve is left.
-        let state = |fault: Fault| {
-            let state: fn(Arc<Cause>) -> State =
-                if is_full(&fault.source) { State::Full } else { State::Dead };
-            (fault, state)
-        };
-        self.blobs.store(&blobs).map_err(state)?;
-        self.file.make_room(page.len() as u64).map_err(state)?;
-        self.file.append(&page).map_err(|fault| (fault, State::Dead as _))?;
+        self.blobs.store(&blobs).map_err(untouched)?;
+        self.file.make_room(page.len() as u64).map_err(untouched)?;
+        self.file.append(&page).map_err(|fault| Broken { fault, untouched: false })?;
         self.seq = seq;
         Ok(())
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::complaint::Complaint;
-use super::dialect::{Dialect, Draft, End, Fault, Fold, Step, count, garbled, text};
+use super::dialect::{Dialect, Draft, Ending, Fault, Fold, Step, count, garbled, text};
 use super::{Message, Request, Stop, schema};
 use crate::outcome::Usage;
 use crate::unit::Tokens;
@@ -238,19 +238,19 @@ impl Fold for MessageFold {
         }
         let asks = content.iter().any(|block| text(block, "type") == Some("tool_use"));
         let end = match reason.as_str() {
-            "max_tokens" => End::Truncated("`max_tokens`"),
-            "model_context_window_exceeded" => End::Truncated("the model's context window"),
+            "max_tokens" => Ending::Truncated("`max_tokens`"),
+            "model_context_window_exceeded" => Ending::Truncated("the model's context window"),
             "refusal" => {
                 let detail = |key| self.stop_details.as_ref().and_then(|details| text(details, key));
-                End::Refused(
+                Ending::Refused(
                     detail("explanation").or_else(|| detail("category")).unwrap_or_default().to_owned(),
                 )
             }
-            _ if asks => End::Reply(Stop::Tools),
-            "end_turn" => End::Reply(Stop::End),
-            "stop_sequence" => End::Reply(Stop::StopSequence),
-            "pause_turn" => End::Reply(Stop::Paused),
-            other => End::Reply(Stop::Other(other.to_owned())),
+            _ if asks => Ending::Reply(Stop::Tools),
+            "end_turn" => Ending::Reply(Stop::End),
+            "stop_sequence" => Ending::Reply(Stop::StopSequence),
+            "pause_turn" => Ending::Reply(Stop::Paused),
+            other => Ending::Reply(Stop::Other(other.to_owned())),
         };
         Ok(Draft { text: answer, assistant: Value::Array(content), end, usage, model: self.model })
     }
@@ -454,14 +454,14 @@ mod tests {
     #[test]
     fn stop_reasons_are_told_apart() {
         let end = |reason| fold(&[TEXT, &stop(reason)]).unwrap().end;
-        assert_eq!(end("end_turn"), End::Reply(Stop::End));
-        assert_eq!(end("stop_sequence"), End::Reply(Stop::StopSequence));
-        assert_eq!(end("pause_turn"), End::Reply(Stop::Paused));
-        assert_eq!(end("new_reason"), End::Reply(Stop::Other("new_reason".to_owned())));
-        assert_eq!(end("max_tokens"), End::Truncated("`max_tokens`"));
-        assert_eq!(end("model_context_window_exceeded"), End::Truncated("the model's context window"));
+        assert_eq!(end("end_turn"), Ending::Reply(Stop::End));
+        assert_eq!(end("stop_sequence"), Ending::Reply(Stop::StopSequence));
+        assert_eq!(end("pause_turn"), Ending::Reply(Stop::Paused));
+        assert_eq!(end("new_reason"), Ending::Reply(Stop::Other("new_reason".to_owned())));
+        assert_eq!(end("max_tokens"), Ending::Truncated("`max_tokens`"));
+        assert_eq!(end("model_context_window_exceeded"), Ending::Truncated("the model's context window"));
         let details = r#"{"type":"message_delta","delta":{"stop_reason":"refusal","stop_details":{"category":"bio","explanation":null}}}"#;
-        assert_eq!(fold(&[TEXT, details]).unwrap().end, End::Refused("bio".to_owned()));
+        assert_eq!(fold(&[TEXT, details]).unwrap().end, Ending::Refused("bio".to_owned()));
     }
 
     #[test]
@@ -477,7 +477,7 @@ mod tests {
         let (cut, done) = (stop("max_tokens"), stop("tool_use"));
         assert!(matches!(fold(&[call, input, &done]), Err(Fault::Garbled(_))), "half an input is no call");
         let draft = fold(&[call, input, &cut]).unwrap();
-        assert_eq!((draft.end, draft.assistant), (End::Truncated("`max_tokens`"), json!([])));
+        assert_eq!((draft.end, draft.assistant), (Ending::Truncated("`max_tokens`"), json!([])));
     }
 
     #[test]

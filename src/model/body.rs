@@ -25,10 +25,12 @@ pub(super) const MAX_BODY: usize = 64 << 20;
 /// The most that is read of the body of an error, in bytes.
 pub(super) const MAX_ERROR_BODY: usize = 64 << 10;
 
-/// How long the end of a stream may take after its answer is complete: a last event
-/// with the usage, or the end of the body, without which the connection is lost.
+/// How long a last event with the usage may take after the answer is complete.
 const GRACE: Duration = Duration::from_secs(2);
-const END_OF_BODY: Duration = Duration::from_millis(10);
+
+/// How long the end of a body may take after its terminal event before the answer is
+/// handed over without it. Nearly always it comes at once.
+const END_OF_BODY: Duration = Duration::from_millis(50);
 
 /// How much of a body that is no answer is kept for the message, in bytes.
 const HEAD: usize = 120;
@@ -40,6 +42,15 @@ pub struct Bounds {
     pub deadline: Option<Instant>,
     /// How long nothing may come. Pings and comments are not something.
     pub idle: Option<Duration>,
+}
+
+/// How a body stands after its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// At its end: the connection is free for the next request.
+    Reached,
+    /// Not yet at its end. Dropped now, it takes its connection along.
+    Open,
 }
 
 /// Which bound was passed.
@@ -139,7 +150,7 @@ pub(super) async fn read(
     fold: &mut dyn Fold,
     clock: &mut Clock,
     on_progress: &(dyn Fn(Progress<'_>) + Sync),
-) -> Result<(), Broken> {
+) -> Result<End, Broken> {
     let mut shape = Shape::Unknown;
     let mut head = Vec::new();
     let (mut bytes, mut settled, mut events) = (0_usize, false, 0_u64);
@@ -147,7 +158,8 @@ pub(super) async fn read(
         let chunk = match clock.run(response.chunk()).await {
             Ok(Ok(Some(chunk))) => chunk,
             // The answer is there; how the connection ends is nobody's business.
-            _ if settled => return Ok(()),
+            Ok(Ok(None)) if settled => return Ok(End::Reached),
+            _ if settled => return Ok(End::Open),
             Ok(Ok(None)) => break,
             Ok(Err(error)) => return Err(Broken::Lost(error)),
             Err(expired) => return Err(Broken::Expired(expired)),
@@ -189,8 +201,7 @@ pub(super) async fn read(
                 match (parsed, step) {
                     (_, Ok(Step::Done)) => {
                         clock.shorten(END_OF_BODY);
-                        while let Ok(Ok(Some(_))) = clock.run(response.chunk()).await {}
-                        return Ok(());
+                        return Ok(to_end(response, clock).await);
                     }
                     (_, Err(fault)) => return Err(Broken::Fault(fault)),
                     (Err(error), _) => return Err(Broken::EventTooLarge(error)),
@@ -198,7 +209,7 @@ pub(super) async fn read(
                         settled = true;
                         clock.shorten(GRACE);
                     }
-                    (Ok(()), Ok(_)) if moved => clock.progress(),
+                    (Ok(()), Ok(_)) if moved && !settled => clock.progress(),
                     (Ok(()), Ok(_)) => {}
                 }
             }
@@ -206,12 +217,25 @@ pub(super) async fn read(
         on_progress(Progress { text: fold.text(), bytes: bytes as u64 });
     }
     match shape {
-        Shape::Document(document) => read_document(&document, fold),
+        Shape::Document(document) => read_document(&document, fold).map(|()| End::Reached),
         // Not one event, and nobody said that there would be any.
         Shape::Stream(_) if events == 0 && !is_event_stream(response) => Err(Broken::Foreign(head)),
         Shape::Unknown if !is_event_stream(response) => Err(Broken::Foreign(head)),
         Shape::Stream(_) | Shape::Unknown => Err(Broken::Cut),
     }
+}
+
+/// Reads on to the end of a body whose answer is there, within the clock's bounds.
+pub(super) async fn to_end(response: &mut Response, clock: &mut Clock) -> End {
+    // What comes now is nobody's, so not much of it is waited for.
+    for _ in 0..16 {
+        match clock.run(response.chunk()).await {
+            Ok(Ok(Some(_))) => {}
+            Ok(Ok(None)) => return End::Reached,
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+    End::Open
 }
 
 fn read_document(document: &[u8], fold: &mut dyn Fold) -> Result<(), Broken> {

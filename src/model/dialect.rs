@@ -80,14 +80,14 @@ pub(super) enum Fault {
 pub(super) struct Draft {
     pub(super) text: String,
     pub(super) assistant: Value,
-    pub(super) end: End,
+    pub(super) end: Ending,
     pub(super) usage: Option<Usage>,
     pub(super) model: Option<String>,
 }
 
 /// How a response ended.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum End {
+pub(super) enum Ending {
     /// With an answer.
     Reply(Stop),
     /// Cut off; says by what.

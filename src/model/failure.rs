@@ -121,7 +121,7 @@ pub struct Failure {
     pub status: Option<u16>,
     /// The least time to wait before asking again, if the provider said so.
     pub retry_after: Option<Duration>,
-    /// The provider's `x-should-retry`, which overrules the class.
+    /// What overrules the class: the provider's `x-should-retry`, or a reason of our own.
     pub should_retry: Option<bool>,
     /// The provider's own name of the request.
     pub request_id: Option<String>,
@@ -147,6 +147,11 @@ impl Failure {
             usage: Usage::default(),
             rate: RateHeaders::default(),
         }
+    }
+
+    /// The same, but trying again is of no use whatever its class.
+    pub(super) fn for_good(self) -> Failure {
+        Failure { should_retry: Some(false), ..self }
     }
 
     /// True when the same request may well succeed a little later; `x-should-retry` wins.

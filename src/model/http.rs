@@ -4,16 +4,18 @@
 //! a plan that only talks to `http` servers runs where there are none. Every bound
 //! is in force: connecting, silence, deadline, size of head, body and error.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Response};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::body::{self, Clock};
-use super::dialect::{self, Dialect, Draft, End};
+use super::body::{self, Clock, End};
+use super::dialect::{self, Dialect, Draft, Ending};
 use super::headers::{rate_headers, request_id, retry_after, should_retry};
 use super::secret::Keys;
 use super::target::Target;
@@ -29,6 +31,9 @@ const MAX_HEAD: usize = 64 << 10;
 
 /// How many idle connections to one host are kept: one for each call that may run at once.
 const MAX_IDLE_CONNECTIONS: usize = 4096;
+
+/// How long the end of a response may take after its answer before its connection is closed.
+const END_AFTER_ANSWER: Duration = Duration::from_secs(2);
 
 /// How connections are made.
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +56,15 @@ pub struct Client {
     settings: Settings,
     plain: OnceLock<Result<reqwest::Client, String>>,
     tls: OnceLock<Result<reqwest::Client, String>>,
+    /// Responses whose answer is there but not their end. Ended with this client.
+    ending: Mutex<JoinSet<()>>,
 }
 
 impl Client {
     /// A client with the given keys. Opens nothing and loads nothing yet.
     pub fn new(keys: Keys, settings: Settings) -> Client {
-        Client { keys, settings, plain: OnceLock::new(), tls: OnceLock::new() }
+        let (plain, tls) = (OnceLock::new(), OnceLock::new());
+        Client { keys, settings, plain, tls, ending: Mutex::default() }
     }
 
     /// Sends one request and reads its answer to the end.
@@ -80,7 +88,8 @@ impl Client {
         let sent = Sent { target, dialect };
         let url = sent.target.url(dialect.path());
         let client = if url.scheme() == "http" { self.plain() } else { self.tls() };
-        let client = client.as_ref().map_err(|why| Failure::new(Class::Unreachable, why.clone()))?;
+        let client =
+            client.as_ref().map_err(|why| Failure::new(Class::Unreachable, why.clone()).for_good())?;
         let body = serde_json::to_vec(&dialect.body(request, &sent.target.host))
             .map_err(|error| Failure::new(Class::Bug, format!("the request is no JSON: {error}")))?;
         let size = body.len();
@@ -90,10 +99,28 @@ impl Client {
         let mut response = match clock.run(future).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(Box::new(sent.target.unsent(&error))),
-            Err(expired) => return Err(Box::new(sent.target.expired(expired))),
+            Err(expired) => {
+                let usage = Usage { requests: 1, ..Usage::default() };
+                return Err(Box::new(Failure { usage, ..sent.target.expired(expired) }));
+            }
         };
         clock.progress();
-        sent.receive(&mut response, &mut clock, size, on_progress).await.map_err(Box::new)
+        let (reply, end) = sent.receive(&mut response, &mut clock, size, on_progress).await?;
+        if end == End::Open {
+            self.see_off(response);
+        }
+        Ok(reply)
+    }
+
+    /// Reads a response to its end while its answer is already used: closing the
+    /// connection would cost the next request a new one.
+    fn see_off(&self, mut response: Response) {
+        let bounds = Bounds { deadline: Some(Instant::now() + END_AFTER_ANSWER), idle: None };
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        while ending.try_join_next().is_some() {}
+        ending.spawn(async move {
+            body::to_end(&mut response, &mut Clock::start(bounds)).await;
+        });
     }
 
     fn plain(&self) -> &Result<reqwest::Client, String> {
@@ -108,10 +135,11 @@ impl Client {
         self.tls.get_or_init(|| {
             self.builder().build().map_err(|error| {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = cause.unwrap_or_else(|| error.to_string());
                 format!(
                     "could not set up TLS: {}; install the system's CA certificates (package `ca-certificates`) \
                      or name them in SSL_CERT_FILE",
-                    cause.unwrap_or_else(|| error.to_string())
+                    cause.trim_start_matches("unexpected error: ")
                 )
             })
         })
@@ -187,7 +215,7 @@ impl Sent<'_> {
         clock: &mut Clock,
         request_size: usize,
         on_progress: &(dyn Fn(Progress<'_>) + Sync),
-    ) -> Result<Reply, Failure> {
+    ) -> Result<(Reply, End), Box<Failure>> {
         let now = Timestamp::now();
         let headers = response.headers().clone();
         let status = response.status();
@@ -204,7 +232,7 @@ impl Sent<'_> {
             let asked = matches!(failure.class, Class::RateLimited | Class::Overloaded | Class::ServerError);
             let wait = if asked { retry_after(&headers, now) } else { None };
             let usage = Usage { requests: 1, ..failure.usage };
-            Failure {
+            Box::new(Failure {
                 message,
                 usage,
                 request_id,
@@ -213,7 +241,7 @@ impl Sent<'_> {
                 should_retry: should_retry(&headers),
                 rate,
                 ..failure
-            }
+            })
         };
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size > MAX_HEAD {
@@ -228,11 +256,14 @@ impl Sent<'_> {
             return Err(complete(self.target.rejection(status.as_u16(), &kind, &body)));
         }
         let mut fold = self.dialect.fold();
-        if let Err(broken) = body::read(response, &mut *fold, clock, on_progress).await {
-            let failure = self.target.broken(&broken, &kind);
-            let usage = spent(fold.usage(), request_size, fold.text()).0;
-            return Err(complete(Failure { partial: fold.text().to_owned(), usage, ..failure }));
-        }
+        let at_end = match body::read(response, &mut *fold, clock, on_progress).await {
+            Ok(at_end) => at_end,
+            Err(broken) => {
+                let failure = self.target.broken(&broken, &kind);
+                let usage = spent(fold.usage(), request_size, fold.text()).0;
+                return Err(complete(Failure { partial: fold.text().to_owned(), usage, ..failure }));
+            }
+        };
         let (partial, known) = (fold.text().to_owned(), fold.usage());
         let draft = match fold.finish() {
             Ok(draft) => draft,
@@ -244,12 +275,13 @@ impl Sent<'_> {
         let Draft { text, assistant, end, usage, model } = draft;
         let (usage, usage_estimated) = spent(usage, request_size, &text);
         let failure = match end {
-            End::Reply(stop) => {
+            Ending::Reply(stop) => {
                 let request_id = named.clone();
-                return Ok(Reply { text, assistant, stop, usage, usage_estimated, model, request_id, rate });
+                let reply = Reply { text, assistant, stop, usage, usage_estimated, model, request_id, rate };
+                return Ok((reply, at_end));
             }
-            End::Truncated(by) => self.target.truncated(by),
-            End::Refused(why) => self.target.refused(&why),
+            Ending::Truncated(by) => self.target.truncated(by),
+            Ending::Refused(why) => self.target.refused(&why),
         };
         Err(complete(Failure { partial: text, usage, ..failure }))
     }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::complaint::Complaint;
-use super::dialect::{Dialect, Draft, End, Fault, Fold, Step, count, garbled, is_openai, text};
+use super::dialect::{Dialect, Draft, Ending, Fault, Fold, Step, count, garbled, is_openai, text};
 use super::{Message, Request, Stop, schema};
 use crate::outcome::Usage;
 
@@ -180,15 +180,15 @@ impl Fold for ChatFold {
         let reason = finish_reason.unwrap_or_default();
         let refusal = rest.get("refusal").and_then(Value::as_str).filter(|words| !words.is_empty());
         let end = match (refusal, reason.as_str()) {
-            (Some(words), _) => End::Refused(words.to_owned()),
-            (None, "content_filter") => End::Refused("its content filter stopped the answer".to_owned()),
-            (None, "length") => End::Truncated("`max_tokens`"),
+            (Some(words), _) => Ending::Refused(words.to_owned()),
+            (None, "content_filter") => Ending::Refused("its content filter stopped the answer".to_owned()),
+            (None, "length") => Ending::Truncated("`max_tokens`"),
             (None, "error") => return Err(Fault::Complaint(Complaint::default())),
             // Some servers say `stop` where they mean the calls.
-            (None, _) if !calls.is_empty() => End::Reply(Stop::Tools),
+            (None, _) if !calls.is_empty() => Ending::Reply(Stop::Tools),
             // None at all, but `[DONE]`: the server ended the stream itself.
-            (None, "stop" | "") => End::Reply(Stop::End),
-            (None, other) => End::Reply(Stop::Other(other.to_owned())),
+            (None, "stop" | "") => Ending::Reply(Stop::End),
+            (None, other) => Ending::Reply(Stop::Other(other.to_owned())),
         };
         let mut message = Map::new();
         message.insert("role".to_owned(), rest.shift_remove("role").unwrap_or_else(|| "assistant".into()));
@@ -431,15 +431,15 @@ mod tests {
     fn finish_reasons_are_told_apart() {
         let end = |chunks: &[Value]| fold(chunks).unwrap().end;
         let call = delta(json!({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f"}}]}));
-        assert_eq!(end(&[finish("stop")]), End::Reply(Stop::End));
-        assert_eq!(end(&[call.clone(), finish("stop")]), End::Reply(Stop::Tools));
-        assert_eq!(end(&[call, finish("length")]), End::Truncated("`max_tokens`"));
+        assert_eq!(end(&[finish("stop")]), Ending::Reply(Stop::End));
+        assert_eq!(end(&[call.clone(), finish("stop")]), Ending::Reply(Stop::Tools));
+        assert_eq!(end(&[call, finish("length")]), Ending::Truncated("`max_tokens`"));
         assert_eq!(
             end(&[delta(json!({"refusal": "I ca"})), delta(json!({"refusal": "n't"})), finish("stop")]),
-            End::Refused("I can't".to_owned())
+            Ending::Refused("I can't".to_owned())
         );
-        assert!(matches!(end(&[finish("content_filter")]), End::Refused(_)));
-        assert_eq!(end(&[finish("new")]), End::Reply(Stop::Other("new".to_owned())));
+        assert!(matches!(end(&[finish("content_filter")]), Ending::Refused(_)));
+        assert_eq!(end(&[finish("new")]), Ending::Reply(Stop::Other("new".to_owned())));
     }
 
     #[test]
@@ -486,6 +486,9 @@ mod tests {
         )
         .unwrap();
         let draft = fold.finish().unwrap();
-        assert_eq!((draft.text.as_str(), draft.assistant, draft.end), ("a", message, End::Reply(Stop::End)));
+        assert_eq!(
+            (draft.text.as_str(), draft.assistant, draft.end),
+            ("a", message, Ending::Reply(Stop::End))
+        );
     }
 }

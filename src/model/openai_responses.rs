@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::complaint::Complaint;
-use super::dialect::{Dialect, Draft, End, Fault, Fold, Step, count, garbled, text};
+use super::dialect::{Dialect, Draft, Ending, Fault, Fold, Step, count, garbled, text};
 use super::{Message, Request, Stop, schema};
 use crate::outcome::Usage;
 
@@ -176,14 +176,14 @@ impl Fold for ResponseFold {
         let reason = response.get("incomplete_details").and_then(|details| text(details, "reason"));
         let incomplete = text(&response, "status") == Some("incomplete") || reason.is_some();
         let end = match (refusal, reason) {
-            (Some(words), _) => End::Refused(words.to_owned()),
+            (Some(words), _) => Ending::Refused(words.to_owned()),
             (None, Some("content_filter")) => {
-                End::Refused("its content filter stopped the answer".to_owned())
+                Ending::Refused("its content filter stopped the answer".to_owned())
             }
-            (None, Some("max_output_tokens")) => End::Truncated("`max_tokens`"),
-            (None, _) if incomplete => End::Truncated("the provider"),
-            (None, _) if of_type("function_call").next().is_some() => End::Reply(Stop::Tools),
-            (None, _) => End::Reply(Stop::End),
+            (None, Some("max_output_tokens")) => Ending::Truncated("`max_tokens`"),
+            (None, _) if incomplete => Ending::Truncated("the provider"),
+            (None, _) if of_type("function_call").next().is_some() => Ending::Reply(Stop::Tools),
+            (None, _) => Ending::Reply(Stop::End),
         };
         Ok(Draft { text: answer, assistant: Value::Array(output), end, usage, model })
     }
@@ -272,11 +272,11 @@ mod tests {
     fn ends_are_told_apart() {
         let end = |response: Value| fold(&[completed(response)]).map(|draft| draft.end);
         let refusal = json!([{"type": "message", "content": [{"type": "refusal", "refusal": "no"}]}]);
-        assert_eq!(end(json!({"output": refusal})).unwrap(), End::Refused("no".to_owned()));
+        assert_eq!(end(json!({"output": refusal})).unwrap(), Ending::Refused("no".to_owned()));
         let cut = |reason: &str| json!({"status": "incomplete", "output": [], "incomplete_details": {"reason": reason}});
-        assert_eq!(end(cut("max_output_tokens")).unwrap(), End::Truncated("`max_tokens`"));
-        assert!(matches!(end(cut("content_filter")).unwrap(), End::Refused(_)));
-        assert_eq!(end(json!({"output": [{"type": "function_call"}]})).unwrap(), End::Reply(Stop::Tools));
+        assert_eq!(end(cut("max_output_tokens")).unwrap(), Ending::Truncated("`max_tokens`"));
+        assert!(matches!(end(cut("content_filter")).unwrap(), Ending::Refused(_)));
+        assert_eq!(end(json!({"output": [{"type": "function_call"}]})).unwrap(), Ending::Reply(Stop::Tools));
         let failed = json!({"status": "failed", "error": {"code": "rate_limit_exceeded", "message": "slow"}});
         match end(failed) {
             Err(Fault::Complaint(complaint)) => assert_eq!(complaint.status(), 429),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
 
-use super::dialect::{self, Draft, End, Fault, Fold, Step};
+use super::dialect::{self, Draft, Ending, Fault, Fold, Step};
 use super::{Stop, sse};
 use crate::outcome::Usage;
 use crate::plan::Api;
@@ -48,7 +48,7 @@ fn used(input: u64, output: u64, cached: u64) -> Option<Usage> {
     Some(Usage { input, output, cached, requests: 1, ..Usage::default() })
 }
 
-fn expected(text: &str, assistant: Value, end: End, usage: Option<Usage>, model: &str) -> Draft {
+fn expected(text: &str, assistant: Value, end: Ending, usage: Option<Usage>, model: &str) -> Draft {
     Draft { text: text.to_owned(), assistant, end, usage, model: Some(model.to_owned()) }
 }
 
@@ -72,7 +72,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
             expected(
                 &cut,
                 json!({"role": "assistant", "content": cut}),
-                End::Truncated("`max_tokens`"),
+                Ending::Truncated("`max_tokens`"),
                 used(18, 64, 17),
                 "tiny",
             ),
@@ -86,7 +86,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
                     "id": "XwEVvbGQk36KEmFTYMjlKI0ft4Frd9fa", "type": "function",
                     "function": {"name": "read_file", "arguments": "{\"path\" :\"a.txt\",\"n\" :7 }"}
                 }]}),
-                End::Reply(Stop::Tools),
+                Ending::Reply(Stop::Tools),
                 used(724, 60, 723),
                 "tiny-tool",
             ),
@@ -97,7 +97,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
             expected(
                 long,
                 json!([{"type": "text", "text": long}]),
-                End::Reply(Stop::End),
+                Ending::Reply(Stop::End),
                 used(18, 50, 17),
                 "tiny",
             ),
@@ -108,7 +108,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
             expected(
                 pong,
                 json!({"role": "assistant", "content": pong}),
-                End::Reply(Stop::End),
+                Ending::Reply(Stop::End),
                 used(111, 7, 0),
                 "gpt-4o",
             ),
@@ -119,7 +119,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
             expected(
                 pong,
                 json!([{"type": "text", "text": pong}]),
-                End::Reply(Stop::End),
+                Ending::Reply(Stop::End),
                 used(111, 7, 0),
                 "c",
             ),
@@ -134,7 +134,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
                     {"type": "tool_use", "id": "toolu_DlwoSogLUJElg1HY", "name": "Read",
                      "input": {"file_path": "/tmp/repo/docs/meeting/notes.txt"}}
                 ]),
-                End::Reply(Stop::Tools),
+                Ending::Reply(Stop::Tools),
                 used(0, 0, 0),
                 "c",
             ),
@@ -145,7 +145,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
             expected(
                 pong,
                 item("msg-Pq_cZI4eIuZQqQ-8", pong),
-                End::Reply(Stop::End),
+                Ending::Reply(Stop::End),
                 used(111, 7, 0),
                 "gpt-4o",
             ),
@@ -157,7 +157,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
                 "",
                 json!([{"type": "tool_use", "id": "8Nh3aGfLSYJ69HWo9jFKCj4OtliCdOKC", "name": "read_file",
                         "input": {"path": "b.txt", "n": 2}}]),
-                End::Reply(Stop::Tools),
+                Ending::Reply(Stop::Tools),
                 used(724, 69, 723),
                 "tiny-tool",
             ),
@@ -172,7 +172,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
                     "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": short}],
                     "role": "assistant"
                 }]),
-                End::Reply(Stop::End),
+                Ending::Reply(Stop::End),
                 used(18, 12, 17),
                 "tiny",
             ),
@@ -187,7 +187,7 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
                     "arguments": "{\"path\"\n\t\t\t\t:\"b.txt\",\"n\":3 }",
                     "call_id": "call_GuC9uqyFQlJORbAF7H1G0bCn1ZpqyLA2", "name": "read_file"
                 }]),
-                End::Reply(Stop::Tools),
+                Ending::Reply(Stop::Tools),
                 used(524, 62, 523),
                 "tiny-tool",
             ),

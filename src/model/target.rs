@@ -117,13 +117,14 @@ impl<'a> Target<'a> {
     /// The failure of a request that no response came for.
     pub(super) fn unsent(&self, error: &reqwest::Error) -> Failure {
         let cause = self.said(&root_cause(error));
+        let untrusted = error.is_connect() && cause.contains("certificate");
         let (class, stage) = if error.is_builder() {
             (Class::BadRequest, "could not build the request for")
         } else if error.is_dns() {
             (Class::Unreachable, "could not resolve the name of")
         } else if error.is_connect() && error.is_timeout() {
             (Class::Unreachable, "took too long to connect to")
-        } else if error.is_connect() && cause.contains("certificate") {
+        } else if untrusted {
             (Class::Unreachable, "could not trust")
         } else if error.is_connect() {
             (Class::Unreachable, "could not connect to")
@@ -132,7 +133,8 @@ impl<'a> Target<'a> {
         } else {
             (Class::Unreachable, "lost the connection before any answer of")
         };
-        Failure::new(class, format!("{stage} {}: {cause}", self.who()))
+        let failure = Failure::new(class, format!("{stage} {}: {cause}", self.who()));
+        if untrusted { failure.for_good() } else { failure }
     }
 
     /// The failure of a bound that passed before any response came.

@@ -59,6 +59,7 @@ codes! {
     URL = "E0308", "an address that cannot be used";
     SECRET = "E0309", "a secret written into the plan";
     IMPOSSIBLE = "E0310", "a setting that can never hold";
+    SETTING = "E0311", "a setting that the strategy cannot use";
 
     // Templates. The first nine are given by `template`.
     TEMPLATE_SYNTAX = "E0401", "a template that cannot be read";
@@ -78,10 +79,62 @@ codes! {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::ALL;
+    use crate::plan::{Environment, Given, SettingsFault, load_text};
+
+    const PAGE: &str = include_str!("../../docs/diagnostics.md");
 
     #[test]
     fn codes_are_unique_and_in_order() {
         assert!(ALL.windows(2).all(|pair| pair[0].code < pair[1].code));
+    }
+
+    #[test]
+    fn the_page_has_every_code_in_order_under_its_title() {
+        let headings: Vec<&str> = PAGE.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        let table: Vec<String> = ALL.iter().map(|row| format!("{}: {}", row.code, row.title)).collect();
+        assert_eq!(headings, table);
+    }
+
+    /// The codes that a plan gets, with a key in the environment unless it is the missing one.
+    fn codes(plan: &str, code: &str) -> Vec<&'static str> {
+        let key = ("ANTHROPIC_API_KEY".to_owned(), "set".to_owned());
+        let vars = [key].into_iter().filter(|_| code != super::NO_MODEL).collect();
+        let given = Given {
+            environment: Environment { vars },
+            // Stands for the room that reconciles, which this one does not know.
+            settings_check: Some(|_, settings| match settings.get("normalize") {
+                Some(word) if word == "colour" => Err(SettingsFault {
+                    key: "normalize".to_owned(),
+                    message: "there is no `colour`".to_owned(),
+                    help: "write one of `case`, `space`, `number`, `json`, `punctuation`".to_owned(),
+                }),
+                Some(_) | None => Ok(()),
+            }),
+            ..Given::default()
+        };
+        let loaded = load_text(plan, Path::new("plan.yaml"), &given);
+        loaded.diagnostics.iter().map(|fault| fault.code).collect()
+    }
+
+    #[test]
+    fn every_wrong_plan_of_the_page_gets_its_code_and_every_right_one_is_sound() {
+        let mut checked = 0;
+        for section in PAGE.split("\n### ").skip(1) {
+            let code = section.split(':').next().unwrap();
+            let blocks: Vec<&str> =
+                section.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+            let [wrong, right] = blocks.as_slice() else { continue };
+            let found = codes(wrong, code);
+            assert!(
+                !found.is_empty() && found.iter().all(|one| *one == code),
+                "{code}: {found:?} for\n{wrong}"
+            );
+            assert_eq!(codes(right, code), Vec::<&str>::new(), "{code}:\n{right}");
+            checked += 1;
+        }
+        assert_eq!(checked, ALL.len() - 1, "only the code of `--var` has no plan of its own");
     }
 }

@@ -39,6 +39,20 @@ impl Files {
         text.get(at.start as usize..at.end as usize).unwrap_or("")
     }
 
+    /// The place, widened to whole characters and cut at the end of its file.
+    pub(super) fn whole_characters(&self, at: Span) -> Span {
+        let Some((_, text)) = self.sources.files.get(usize::from(at.file)) else { return at };
+        let (mut start, mut end) = ((at.start as usize).min(text.len()), (at.end as usize).min(text.len()));
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        while !text.is_char_boundary(end) {
+            end += 1;
+        }
+        let place = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Span { file: at.file, start: place(start), end: place(end.max(start)) }
+    }
+
     /// Reads a file, once. `at` is the place that asks for it, where there is one.
     pub(super) fn open(
         &mut self,
@@ -103,7 +117,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What the system says, without its number.
+/// What the system says, in words where they are better than its own.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the system has too many kinds of errors to name")]
 fn plain(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -31,6 +31,20 @@ impl Environment {
     }
 }
 
+/// What is wrong with one key of a parent step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsFault {
+    /// The key, with those it stands under: `weights.from`.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+}
+
+/// Says whether a strategy can use its settings.
+pub type SettingsCheck = fn(&str, &serde_json::Map<String, serde_json::Value>) -> Result<(), SettingsFault>;
+
 /// What comes from outside the plan.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
@@ -42,6 +56,9 @@ pub struct Given {
     pub environment: Environment,
     /// True where a required var may be missing, because the plan is only looked at. Its value is then null.
     pub vars_may_be_missing: bool,
+    /// Asked about the settings of every parent step, so that what they mean is checked with the
+    /// rest and shown at its key. Whoever reconciles knows; this room does not.
+    pub settings_check: Option<SettingsCheck>,
 }
 
 /// What came of reading a plan.
@@ -126,6 +143,12 @@ impl<'g> Load<'g> {
             };
             self.plan(&place)
         });
+        for fault in &mut self.faults {
+            let related = fault.related.iter_mut().map(|(at, _)| at);
+            for at in std::iter::once(&mut fault.at).chain(related) {
+                *at = self.files.whole_characters(*at);
+            }
+        }
         let diagnostics = in_order(self.faults);
         let faulty = diagnostics.iter().any(|fault| fault.severity == Severity::Error);
         let plan = plan.filter(|_| !faulty).and_then(|checked| Arc::into_inner(checked.plan));

@@ -5,15 +5,17 @@
 //! a key was there. Reading a plan starts nothing and spends nothing. All faults of
 //! a plan are found in one go.
 //!
-//! Inside, text flows one way: `yaml` (text to spanned nodes) → `de` (nodes to the
-//! typed file shape of `file`, collecting every fault) → `check` (file shape to
-//! [`Plan`]) → `lint` (advice). `diagnostic` is what all of them report in.
+//! Inside, text flows one way: `yaml` (text to nodes with places) → `read` and `record`
+//! (nodes to the typed shape of `file`, collecting every fault) → `check` (that shape to
+//! [`Plan`], with `template` for every text). `load` is the way in, `diagnostic` what all
+//! of them report in, with a code from `code`. Advice on a checked plan is given elsewhere.
 
 mod check;
 pub mod code;
 pub mod diagnostic;
 mod file;
 mod files;
+mod keys;
 mod load;
 mod read;
 mod record;
@@ -38,8 +40,8 @@ use crate::id::CallId;
 use crate::outcome::Status;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
+pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
 pub use schema::schema;
-pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, load, load_text};
 use template::{Expression, Template};
 
 /// A checked plan. Every default is filled in.
@@ -591,4 +593,14 @@ pub enum Require {
 /// The statuses that a finished call can be told apart by in expressions, for the docs.
 pub fn status_words() -> impl Iterator<Item = &'static str> {
     Status::ALL.iter().map(|status| status.as_str())
+}
+
+/// The keys that a step with a strategy of this name may have, but for those that every step has,
+/// and the keys of all steps.
+#[cfg(test)]
+pub(crate) fn step_keys(strategy: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    use file::reconcile::{ReconcileFile, StrategyWord, keys_of};
+    use record::{Record as _, Word as _};
+    let word = StrategyWord::ALL.iter().find(|word| word.word() == strategy);
+    (word.map_or(&[], |word| keys_of(*word)), ReconcileFile::KEYS)
 }

@@ -113,7 +113,7 @@ impl<'f> Reader<'f> {
         } else {
             (
                 code::UNKNOWN_WORD,
-                format!("`{text}` is no {what}; it can be {}", choices(words.iter().copied())),
+                format!("unknown {what} `{text}`; it can be {}", choices(words.iter().copied())),
             )
         };
         let help = did_you_mean(text, words.iter().copied());

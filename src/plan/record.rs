@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::code;
 use super::diagnostic::{Diagnostic, Span};
 use super::read::{Field, Key, Read, Reader};
-use super::suggest::{choices, did_you_mean, foreign_key};
+use super::suggest::{choices, did_you_mean, foreign_key, nearest};
 use super::yaml::{Entry, Kind, Node};
 
 /// Which keys of a record were written, whether or not they could be read.
@@ -49,6 +49,8 @@ pub(super) trait Record: Default {
     fn wrote(&self, key: &str) -> bool {
         Self::KEYS.iter().position(|known| *known == key).is_some_and(|index| self.written().has(index))
     }
+    /// Where a key and its value stand, if it was written and could be read.
+    fn places(&self, key: &str) -> Option<(Span, Span)>;
     /// Reads the key with this place in [`Record::KEYS`].
     fn set(&mut self, index: usize, entry: &Entry<'_>, reader: &mut Reader<'_>);
 }
@@ -69,6 +71,7 @@ pub(super) fn read_record<R: Record>(node: &Node<'_>, reader: &mut Reader<'_>) -
     };
     let mut record = R::default();
     *record.meta().0 = node.at;
+    let mut meant = Vec::new();
     for entry in entries {
         match R::KEYS.iter().position(|key| *key == entry.key) {
             Some(index) => {
@@ -78,8 +81,12 @@ pub(super) fn read_record<R: Record>(node: &Node<'_>, reader: &mut Reader<'_>) -
                 }
             }
             None if R::EXTENSIONS && entry.key.starts_with("x-") => {}
-            None => unknown_key(entry, R::KEYS, reader),
+            None => meant.extend(unknown_key(entry, R::KEYS, reader)),
         }
+    }
+    // A key that is there under a wrong name is not missing as well.
+    for index in meant.iter().filter_map(|key| R::KEYS.iter().position(|known| known == key)) {
+        record.meta().1.add(index);
     }
     for key in R::REQUIRED.iter().flatten() {
         if !record.wrote(key) {
@@ -96,15 +103,21 @@ pub(super) fn read_key<T: Read>(entry: &Entry<'_>, reader: &mut Reader<'_>) -> K
     Some(Box::new(Field { key: entry.at, at: entry.value.target().at, value }))
 }
 
-/// Reports a key that does not exist at its place.
-pub(super) fn unknown_key(entry: &Entry<'_>, keys: &[&'static str], reader: &mut Reader<'_>) {
-    let fault = Diagnostic::error(code::UNKNOWN_KEY, entry.at, format!("unknown key `{}`", entry.key));
-    let help = match foreign_key(&entry.key, keys) {
+/// Reports a key that does not exist at its place; says which one was probably meant.
+fn unknown_key(
+    entry: &Entry<'_>,
+    keys: &'static [&'static str],
+    reader: &mut Reader<'_>,
+) -> Option<&'static str> {
+    let foreign = foreign_key(&entry.key, keys);
+    let help = match foreign {
         Some(ours) => format!("here it is called `{ours}`"),
         None => did_you_mean(&entry.key, keys.iter().copied())
             .unwrap_or_else(|| format!("the keys here are {}", choices(keys.iter().copied()))),
     };
+    let fault = Diagnostic::error(code::UNKNOWN_KEY, entry.at, format!("unknown key `{}`", entry.key));
     reader.fault(fault.help(help));
+    foreign.or_else(|| nearest(&entry.key, keys.iter().copied()).first().copied())
 }
 
 fn some_keys(keys: &[&str]) -> String {
@@ -125,7 +138,7 @@ pub(super) const fn key_name(ident: &'static str) -> &'static str {
 pub(super) fn described<T: Read>(generator: &mut SchemaGenerator, lines: &[&str]) -> Value {
     let mut schema = match generator.subschema_for::<T>().to_value() {
         Value::Object(schema) => schema,
-        _ => Map::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     };
     let text: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
     let mut described = Map::new();
@@ -197,12 +210,24 @@ macro_rules! record {
             fn fill(&mut self, defaults: &$name) {
                 let mut index = 0;
                 $(
-                    if !self.wrote.has(index) {
+                    if self.$key.is_none() && !self.wrote.has(index) {
                         self.$key.clone_from(&defaults.$key);
                     }
                     index += 1;
                 )*
                 let _ = index;
+            }
+
+            fn places(
+                &self,
+                key: &str,
+            ) -> Option<($crate::plan::diagnostic::Span, $crate::plan::diagnostic::Span)> {
+                $(
+                    if key == $crate::plan::record::key_name(stringify!($key)) {
+                        return self.$key.as_ref().map(|field| (field.key, field.at));
+                    }
+                )*
+                None
             }
 
             fn set(

@@ -29,10 +29,8 @@ pub(super) fn plain(text: &str) -> Option<Value> {
         };
     }
     for (prefix, radix) in [("0o", 8), ("0x", 16)] {
-        if let Some(digits) = text.strip_prefix(prefix) {
-            if let Some(number) = whole(digits, radix) {
-                return Some(Value::Number(number.into()));
-            }
+        if let Some(number) = text.strip_prefix(prefix).and_then(|digits| whole(digits, radix)) {
+            return Some(Value::Number(number.into()));
         }
     }
     if is_float(unsigned) { float(text) } else { Some(Value::String(text.to_owned())) }

@@ -8,7 +8,9 @@
 /// One in three letters may be wrong, and at least one.
 pub(super) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wrong = fold(wrong);
-    let allowed = (wrong.chars().count() / 3).clamp(1, 3);
+    let letters = wrong.chars().count();
+    // Of a single letter nothing would be left.
+    let allowed = (letters / 3).clamp(1, 3).min(letters.saturating_sub(1));
     let mut best = allowed + 1;
     let mut found: Vec<&str> = Vec::new();
     for name in names {

@@ -56,3 +56,20 @@ unbuilt! {
     CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";
     GEMINI = "the api `gemini`", "reach the model through `openrouter`, or a provider with `api: openai-chat`";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_the_language_names_what_is_not_built_and_nothing_else() {
+        let page = include_str!("../../docs/plan-language.md");
+        let section = page.split("## Not built yet").nth(1).unwrap();
+        let told: Vec<&str> =
+            section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what")).collect();
+        let told: Vec<&str> = told.into_iter().filter(|line| !line.starts_with("| ---")).collect();
+        let rows: Vec<String> =
+            ALL.iter().map(|row| format!("| {} | {} |", row.what, row.meanwhile)).collect();
+        assert_eq!(told, rows);
+    }
+}

@@ -18,17 +18,21 @@ static SUBREAPER: AtomicBool = AtomicBool::new(false);
 static STARTED: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
 
 /// Makes this process the one that adopts orphans among its descendants (Linux; elsewhere
-/// nothing happens and `run` ends process groups only).
+/// nothing happens).
 ///
-/// To be called once by a program's `main`, before the first command. From then on every
-/// child process has to be started through this room: children of the main thread that it
-/// does not know are taken for orphans, and their exit status may be collected.
+/// To be called once by a program's `main`, before the first command. It makes the end of a
+/// command cheap to check, without a look through all processes, and finds more: see
+/// [`sweep_at_exit`](super::sweep_at_exit). From then on every child process has to be started
+/// through this room: children of the main thread that it does not know are taken for orphans,
+/// and their exit status may be collected.
 ///
 /// # Errors
-/// What `prctl(PR_SET_CHILD_SUBREAPER)` gives; the program can go on without.
+/// What `prctl(PR_SET_CHILD_SUBREAPER)` gives, or that the system keeps no lists of children. The
+/// program can go on without.
 pub fn become_subreaper() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
+        table::children().ok_or(io::ErrorKind::Unsupported)?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         SUBREAPER.store(true, Ordering::Relaxed);
     }
@@ -41,15 +45,10 @@ pub(super) fn adopts() -> bool {
 }
 
 /// Starts a child and registers it in one step.
-pub(super) fn start<T>(
-    spawn: impl FnOnce() -> io::Result<T>,
-    pid: impl FnOnce(&T) -> Option<Pid>,
-) -> io::Result<T> {
+pub(super) fn start<T>(spawn: impl FnOnce() -> io::Result<T>, pid: impl FnOnce(&T) -> Pid) -> io::Result<T> {
     let mut started = lock();
     let child = spawn()?;
-    if let Some(pid) = pid(&child) {
-        started.get_or_insert_default().insert(raw(pid));
-    }
+    started.get_or_insert_default().insert(raw(pid(&child)));
     Ok(child)
 }
 
@@ -61,11 +60,11 @@ pub(super) fn collect<T>(pid: Pid, wait: impl FnOnce() -> Option<T>) -> Option<T
     Some(status)
 }
 
-/// Whether this process has adopted somebody who still lives. Reaps those who do not.
-pub(super) fn any() -> bool {
+/// The adopted that live. Reaps those that do not.
+pub(super) fn living() -> Vec<Pid> {
     let started = lock();
-    let orphans = table::children().into_iter().filter(|pid| !knows(&started, *pid));
-    orphans.filter(|pid| !reap(*pid)).count() > 0
+    let orphans = table::children().unwrap_or_default().into_iter().filter(|pid| !knows(&started, *pid));
+    orphans.filter(|pid| !reap(*pid)).collect()
 }
 
 /// Whether a row is an adopted orphan.

@@ -6,9 +6,9 @@
 //! the pipe ends. Invariant: it kills what was registered on its pipe and what
 //! carries this process's tag, nobody else, and then ends itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,10 @@ use super::table::{self, Identity};
 /// The hidden subcommand under which a program has to call [`main`].
 pub const SUBCOMMAND: &str = "__reaper";
 
-/// How long the last sweep may take: who is not dead by then hangs in the kernel.
+/// How long it does not listen after it has heard something.
+const NAP: Duration = Duration::from_millis(20);
+
+/// How many rounds the last sweep may take: who is not dead by then hangs in the kernel.
 const ROUNDS: usize = 10_000;
 
 /// The reaper of this process; a cheap handle. When the last one is dropped, it ends.
@@ -62,8 +65,7 @@ impl Reaper {
         // in nobody's family, nor in that of a fanout around this one.
         command.arg(Tag::of_this_process().as_os_str()).env_clear().current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child =
-            orphans::start(|| command.spawn(), |child| Some(Pid::from_child(child))).map_err(NoReaper)?;
+        let mut child = orphans::start(|| command.spawn(), Pid::from_child).map_err(NoReaper)?;
         let pipe = child.stdin.take();
         if let Some(pipe) = &pipe {
             // A reaper that does not read must not hold up a command.
@@ -94,16 +96,23 @@ impl Reaper {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // The end of the pipe is its sign to leave. It has nothing left to do then and is gone
-        // within milliseconds; a zombie until this process ends, too, if it takes longer.
-        drop(self.pipe.take());
+        // Every program that it watches holds a handle, so none is left. Killed rather than
+        // let go: it may be asleep for a while, and would be a zombie after that.
+        let _ = self.child.kill();
         let pid = Pid::from_child(&self.child);
-        for _ in 0..20 {
+        for _ in 0..100 {
             if orphans::collect(pid, || self.child.try_wait().ok().flatten()).is_some() {
-                return;
+                break;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+#[cfg(test)]
+impl Reaper {
+    pub(super) fn pid(&self) -> i32 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).child.id().cast_signed()
     }
 }
 
@@ -128,33 +137,73 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         |root: &&Identity| root.started == 0 || table::entry(root.pid).is_some_and(|it| it.id == **root);
     let members = || {
         let everybody = table::all();
-        let mut family = table::family(&everybody, &roots, 0, |entry| tag.is_on(entry.id.pid));
+        let mut family = table::family(&everybody, &roots, tag.since(), |entry| tag.is_on(entry.id.pid));
         family.retain(|entry| !entry.over);
         family
     };
-    let mut killed = HashSet::new();
-    for _ in 0..ROUNDS {
-        let groups: Vec<Pid> = roots.iter().filter(leads).map(|root| root.pid).collect();
-        if sweep::round(&groups, members, &mut killed) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    sweep::rounds(ROUNDS, || roots.iter().filter(leads).map(|root| root.pid).collect(), members);
     Ok(())
 }
 
 /// Who was registered and not taken back when the input ended.
-fn listen(input: impl BufRead) -> Vec<Identity> {
+fn listen(mut input: impl Read) -> Vec<Identity> {
     let mut roots = HashMap::new();
-    for line in input.lines().map_while(Result::ok) {
-        let Some((sign, rest)) = line.split_at_checked(1) else { continue };
-        let Some((pid, started)) = rest.split_once(':') else { continue };
-        let (Ok(pid), Ok(started)) = (pid.parse::<i32>(), started.parse::<u64>()) else { continue };
-        match (sign, Pid::from_raw(pid.max(0))) {
-            ("+", Some(pid)) => roots.insert(pid, started),
-            ("-", Some(pid)) => roots.remove(&pid),
-            (_, _) => None,
-        };
+    let mut unread = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        match input.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(length) => unread.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+            Err(problem) if problem.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        }
+        let whole = unread.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in unread.drain(..whole).collect::<Vec<u8>>().split(|byte| *byte == b'\n') {
+            register(&mut roots, line);
+        }
+        // Not woken for every line: under a thousand commands a second that would cost as much
+        // as a tenth of the commands themselves. The pipe holds thousands of lines meanwhile.
+        std::thread::sleep(NAP);
     }
     roots.into_iter().map(|(pid, started)| Identity { pid, started }).collect()
+}
+
+/// Takes `+PID:START` or `-PID:START` into account; anything else is no line of ours.
+fn register(roots: &mut HashMap<Pid, u64>, line: &[u8]) -> Option<()> {
+    let (sign, rest) = std::str::from_utf8(line).ok()?.split_at_checked(1)?;
+    let (pid, started) = rest.split_once(':')?;
+    let (pid, started) = (Pid::from_raw(pid.parse::<u32>().ok()?.try_into().ok()?)?, started.parse().ok()?);
+    match sign {
+        "+" => drop(roots.insert(pid, started)),
+        "-" => drop(roots.remove(&pid)),
+        _ => return None,
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives out a text a few bytes at a time.
+    struct InPieces<'a>(&'a [u8]);
+
+    impl Read for InPieces<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let (now, later) = self.0.split_at(self.0.len().min(3));
+            self.0 = later;
+            to[..now.len()].copy_from_slice(now);
+            Ok(now.len())
+        }
+    }
+
+    #[test]
+    fn who_was_taken_back_is_not_ended_and_a_line_that_is_cut_off_is_nobody() {
+        let input = b"+10:5\n+11:6\n-10:5\n+0:1\n+x:1\n+-7:1\n\n+12:7\n+1";
+        let mut found = listen(InPieces(input));
+        found.sort_by_key(|root| root.started);
+        let expected =
+            [(11, 6), (12, 7)].map(|(pid, started)| Identity { pid: Pid::from_raw(pid).unwrap(), started });
+        assert_eq!(found, expected);
+    }
 }

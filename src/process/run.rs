@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::capture::Captured;
@@ -88,8 +89,8 @@ pub struct Ended {
     pub stderr: Captured,
     /// Who ended it.
     pub ended_by: EndedBy,
-    /// How many of its descendants outlived it and had to be killed. Where orphans do not come
-    /// to this process ([`become_subreaper`](super::become_subreaper)) it may count some as one.
+    /// How many of its descendants outlived it and had to be killed. On systems without `/proc`
+    /// 1 for any number.
     pub leaked: u32,
     /// From its start to the end of the last of its descendants.
     pub took: Duration,
@@ -156,6 +157,14 @@ impl Deadlines {
         let idle = self.idle.map(|it| (heard + it, EndedBy::Idle));
         [timeout, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
+
+    /// Moves the timeout after this process was stopped for at least `late`, up to `now`.
+    ///
+    /// When the stop began is not known, but it was after the program was `heard`: it gets no
+    /// more time than it had left then.
+    fn give_back(&mut self, late: Duration, now: Instant, heard: Instant) {
+        self.timeout = self.timeout.map(|at| at.max(now) + late.min(at.saturating_duration_since(heard)));
+    }
 }
 
 /// Keeps the streams flowing until the program exits or has to be ended, and says which.
@@ -172,7 +181,7 @@ async fn until_over<F: FnMut(Stream, &[u8])>(
             match next {
                 Some((at, by)) => {
                     sleep_until(at).await;
-                    (at.elapsed(), by)
+                    (at, by)
                 }
                 None => std::future::pending().await,
             }
@@ -181,15 +190,40 @@ async fn until_over<F: FnMut(Stream, &[u8])>(
             biased;
             () = &mut stop => return EndedBy::Stopped,
             () = running.exited() => return EndedBy::Itself,
-            (late, by) = alarm => {
-                if late < STOPPED {
+            (at, by) = alarm => {
+                // What came while this thread was busy elsewhere was no silence.
+                if by == EndedBy::Idle && streams.flow().now_or_never().is_some() {
+                    continue;
+                }
+                let now = Instant::now();
+                if now - at < STOPPED {
                     return by;
                 }
-                // Nobody was here to listen or to count: the time is given back.
-                deadlines.timeout = deadlines.timeout.map(|at| at + late);
+                // Nobody was here to listen or to count.
+                deadlines.give_back(now - at, now, streams.heard());
                 streams.hear();
             }
             () = streams.flow() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_in_which_this_process_was_stopped_does_not_count_against_the_program() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let given_back = |late, now, heard| {
+            let mut deadlines = Deadlines { timeout: Some(at(10)), idle: None };
+            deadlines.give_back(Duration::from_secs(late), at(now), at(heard));
+            deadlines.timeout.map(|at| (at - start).as_secs())
+        };
+        assert_eq!(given_back(3, 13, 0), Some(16));
+        assert_eq!(given_back(500, 510, 0), Some(520), "no more than it had from the start");
+        assert_eq!(given_back(500, 510, 8), Some(512), "no more than it had when it was heard");
+        assert_eq!(given_back(3, 6, 2), Some(13), "its idle timeout was late");
     }
 }

@@ -5,14 +5,16 @@
 //! that its number, which is also its group's, stays its own until then.
 
 use std::collections::HashSet;
+use std::io;
 use std::os::fd::OwnedFd;
-use std::process::ExitStatus;
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::orphans;
@@ -56,24 +58,33 @@ impl Running {
     pub fn start(spec: &Spec) -> Result<Running, SpawnError> {
         let tag = Tag::next();
         let mut child = spawn::start(spec, &tag)?;
-        let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        // Always there: nobody has asked the child for its status yet.
-        let pid = pid.ok_or(SpawnError::Empty)?;
+        let pid = Pid::from_child(&child);
         let root = table::entry(pid).map_or(Identity { pid, started: 0 }, |entry| entry.id);
-        if let Some(reaper) = &spec.reaper {
+        let reaper = spec.reaper.clone();
+        if let Some(reaper) = &reaper {
             reaper.began(root);
         }
-        Ok(Running {
-            stdin: child.stdin.take(),
-            stdout: child.stdout.take(),
-            stderr: child.stderr.take(),
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let mut running = Running {
+            stdin: None,
+            stdout: None,
+            stderr: None,
             child,
             root,
             tag,
+            reaper,
             ending: watch(pid),
             collected: None,
-            reaper: spec.reaper.clone(),
-        })
+        };
+        // From here on it is ended whatever happens.
+        let pipes = |running: &mut Running| -> io::Result<()> {
+            running.stdin = stdin.map(ChildStdin::from_std).transpose()?;
+            running.stdout = stdout.map(ChildStdout::from_std).transpose()?;
+            running.stderr = stderr.map(ChildStderr::from_std).transpose()?;
+            Ok(())
+        };
+        pipes(&mut running).map_err(SpawnError::Resources)?;
+        Ok(running)
     }
 
     /// Its process id.
@@ -83,17 +94,19 @@ impl Running {
 
     /// Completes when the program itself has ended; what it started may still run.
     pub async fn exited(&mut self) {
-        if self.collected.is_some() {
-            return;
-        }
         if let Some(ending) = &self.ending
             && ending.readable().await.is_ok()
         {
             return;
         }
-        // Without a handle to wait on, its end and its status come together.
-        let status = self.child.wait().await;
-        self.collected = orphans::collect(self.root.pid, || status.ok());
+        // Without a handle to wait on: any child's end is a reason to look.
+        let mut deaths = signal(SignalKind::child()).ok();
+        while !self.is_over() {
+            match &mut deaths {
+                Some(deaths) => drop(deaths.recv().await),
+                None => sleep(Duration::from_millis(10)).await,
+            }
+        }
     }
 
     /// Ends it: SIGTERM to all of its processes, `grace` for them to clean up, then SIGKILL.
@@ -130,18 +143,9 @@ impl Running {
     }
 
     /// Completes when none of its descendants live; to be asked once it has exited.
-    ///
-    /// Costs one small read where there is nobody, which is nearly always.
     pub(super) async fn alone(&self) {
         let mut pause = Duration::from_millis(2);
-        // Where orphans do not come to this process there is no cheap way to see them; what is
-        // left of the group is killed when the status has been collected.
-        while self.collected.is_none() && orphans::adopts() && orphans::any() {
-            if sweep::members(self.root, &self.tag).is_empty() {
-                // Somebody else's, or one that has just ended: then it is reaped.
-                orphans::any();
-                return;
-            }
+        while self.collected.is_none() && !sweep::is_gone(self.root, &self.tag) {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(50));
         }
@@ -161,14 +165,15 @@ impl Running {
         if outlived { u32::try_from(killed.len()).unwrap_or(u32::MAX) } else { 0 }
     }
 
-    /// Asks for its status, which lets go of its number, and ends what is left of its group.
+    /// Asks for its status, which lets go of its number.
     ///
-    /// Returns how it ended and 1 if somebody was left.
+    /// Returns how it ended and, where there is no table of processes to find them in, 1 if
+    /// somebody was left in its group, who is killed.
     pub(super) async fn collect(mut self) -> (Exit, u32) {
         let _ = timeout_at(Instant::now() + PATIENCE, self.exited()).await;
         self.try_collect();
-        let left =
-            !orphans::adopts() && rustix::process::kill_process_group(self.root.pid, Signal::KILL).is_ok();
+        let left = self.root.started == 0
+            && rustix::process::kill_process_group(self.root.pid, Signal::KILL).is_ok();
         // Without a status it hangs in the kernel with SIGKILL pending: that is how it will end.
         let exit = self.collected.map_or(Exit::by_signal(Signal::KILL.as_raw()), Exit::from);
         (exit, u32::from(left))
@@ -180,8 +185,11 @@ impl Running {
         }
     }
 
+    /// Whether it has ended. Leaves its status, and so its number, alone.
     fn is_over(&self) -> bool {
-        self.collected.is_some() || table::entry(self.root.pid).is_none_or(|entry| entry.over)
+        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = || rustix::process::waitid(WaitId::Pid(self.root.pid), how);
+        self.collected.is_some() || !matches!(status(), Ok(None))
     }
 
     fn kill_once(&self, killed: &mut HashSet<Identity>) -> bool {
@@ -189,7 +197,7 @@ impl Running {
         let none = sweep::round(&[self.root.pid], members, killed);
         if orphans::adopts() {
             // The killed come to us now, and are reaped.
-            orphans::any();
+            orphans::living();
         }
         none
     }
@@ -215,6 +223,14 @@ impl Drop for Running {
         if let Some(reaper) = &self.reaper {
             reaper.ended(self.root);
         }
+    }
+}
+
+#[cfg(test)]
+impl Running {
+    /// As if the system had no such handles.
+    pub(super) fn drop_handle(&mut self) {
+        self.ending = None;
     }
 }
 

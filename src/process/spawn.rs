@@ -8,13 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 
 use process_wrap::tokio::{CommandWrap, CommandWrapper, ProcessSession};
 use rustix::io::Errno;
 use rustix::process::Pid;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::orphans;
 use super::spec::{Environment, Inherit, Input, Spec};
@@ -124,15 +124,16 @@ pub(super) fn start(spec: &Spec, tag: &Tag) -> Result<Child, SpawnError> {
         Input::Null => Stdio::null(),
         Input::Bytes(_) | Input::Pipe => Stdio::piped(),
     });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     set_environment(&mut command, &spec.env);
     if !spec.marker.1.is_empty() {
         command.env(&spec.marker.0, &spec.marker.1);
     }
     command.env(TAG, tag.as_os_str());
     leave_the_terminal(&mut command, &spec.cwd.join(&program))?;
-    orphans::start(|| command.spawn(), |child| Pid::from_raw(i32::try_from(child.id()?).ok()?))
-        .map_err(|problem| explain(problem, spec, &program))
+    // As a child of the standard library: `Running` waits for it in its own way.
+    let command = command.as_std_mut();
+    orphans::start(|| command.spawn(), Pid::from_child).map_err(|problem| explain(problem, spec, &program))
 }
 
 /// A new group in any case, and a new session where there is a terminal to leave.
@@ -191,12 +192,14 @@ fn find(name: &OsStr, spec: &Spec) -> Result<PathBuf, SpawnError> {
     let mut closed = None;
     for folder in std::env::split_paths(&path) {
         // An empty or relative entry means a folder of the child's, not one of ours.
-        let file = spec.cwd.join(folder).join(name);
+        let program =
+            if folder.is_absolute() { folder.join(name) } else { Path::new(".").join(folder).join(name) };
+        let file = spec.cwd.join(&program);
         if !file.is_file() {
             continue;
         }
         if rustix::fs::access(&file, rustix::fs::Access::EXEC_OK).is_ok() {
-            return Ok(file);
+            return Ok(program);
         }
         closed.get_or_insert(file);
     }
@@ -292,4 +295,19 @@ fn too_long(program: String, spec: &Spec) -> SpawnError {
 
 fn display(name: &OsStr) -> String {
     OsString::from(name).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_is_short_of_something_may_be_asked_again() {
+        let spec = Spec::new(["true"], "/");
+        let explained = |code: Errno| explain(code.into(), &spec, Path::new("/bin/true"));
+        for code in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::TXTBSY] {
+            assert!(explained(code).is_transient(), "{code}");
+        }
+        assert!(!explained(Errno::PERM).is_transient());
+    }
 }

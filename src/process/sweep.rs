@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
@@ -51,13 +52,22 @@ impl Tag {
 
     /// A tag as it stood in an environment or on a command line; `None` for what is none.
     pub(super) fn read(text: OsString) -> Option<Tag> {
-        // Everything begins with an empty tag: it would name every process there is.
-        (text.len() > 1 && text.as_encoded_bytes().starts_with(b"/")).then_some(Tag(text))
+        // What is cut short would name more processes than it should, an empty one all there are.
+        let bytes = text.as_encoded_bytes();
+        let whole =
+            bytes.starts_with(b"/") && bytes.contains(&b'.') && matches!(bytes.last(), Some(b'.' | b'/'));
+        whole.then_some(Tag(text))
     }
 
     /// The value for [`TAG`].
     pub(super) fn as_os_str(&self) -> &OsStr {
         &self.0
+    }
+
+    /// For the tag of a process: when that was started, before all that carry its tag.
+    pub(super) fn since(&self) -> u64 {
+        let text = self.0.to_string_lossy();
+        text.trim_end_matches('.').rsplit('.').next().and_then(|start| start.parse().ok()).unwrap_or(0)
     }
 
     /// Whether a process was started by whoever has this tag, directly or not.
@@ -73,13 +83,35 @@ impl Tag {
 ///
 /// Right only while `root`'s status has not been collected: until then its number is its own.
 pub(super) fn members(root: Identity, tag: &Tag) -> Vec<Entry> {
-    let everybody = table::all();
-    let mut family = table::family(&everybody, &[root], root.started, |entry| {
-        // Where orphans come to this process, whoever escaped is among them.
-        (!orphans::adopts() || orphans::is_one(entry)) && tag.is_on(entry.id.pid)
+    // Where orphans come to this process, whoever escaped is among them.
+    let adopts = orphans::adopts();
+    let rows = match adopts {
+        true => table::lineage(orphans::living().into_iter().chain([root.pid])),
+        false => table::all(),
+    };
+    let mut family = table::family(&rows, &[root], root.started, |entry| {
+        (!adopts || orphans::is_one(entry)) && tag.is_on(entry.id.pid)
     });
     family.retain(|entry| !entry.over);
     family
+}
+
+/// Whether nobody is left of a family. Nearly always a single small read where orphans come to
+/// this process, else a look through the whole table.
+pub(super) fn is_gone(root: Identity, tag: &Tag) -> bool {
+    if !orphans::adopts() {
+        return members(root, tag).is_empty();
+    }
+    if orphans::living().is_empty() {
+        return true;
+    }
+    // One look can miss who changes parents while it is taken, so it takes two to be sure.
+    let gone = members(root, tag).is_empty() && members(root, tag).is_empty();
+    if gone {
+        // Reaps whoever has ended in between.
+        orphans::living();
+    }
+    gone
 }
 
 /// Stops and kills everybody in `groups` and everybody that `members` names, once.
@@ -96,12 +128,15 @@ pub(super) fn round(
         let _ = rustix::process::kill_process_group(*group, Signal::STOP);
     }
     let mut stopped = HashSet::new();
+    let mut settled = false;
     for _ in 0..LOOKS {
         let newcomers: Vec<Identity> =
             members().into_iter().map(|entry| entry.id).filter(|id| stopped.insert(*id)).collect();
-        if newcomers.is_empty() {
+        // One look can miss who changes parents while it is taken, so it takes two to be sure.
+        if newcomers.is_empty() && settled {
             break;
         }
+        settled = newcomers.is_empty();
         newcomers.into_iter().for_each(|id| table::signal(id, Signal::STOP));
     }
     for group in groups {
@@ -113,59 +148,57 @@ pub(super) fn round(
     none
 }
 
-/// Kills whoever this process started or adopted and that still lives, except its reaper.
-/// Returns how many that were.
+/// Round after round until nobody is left, or for so many rounds. Returns how many were killed.
+///
+/// Blocks for as long as it takes; that is a few milliseconds unless somebody hangs in the kernel.
+pub(super) fn rounds(most: usize, groups: impl Fn() -> Vec<Pid>, members: impl Fn() -> Vec<Entry>) -> u32 {
+    let mut killed = HashSet::new();
+    for _ in 0..most {
+        if round(&groups(), &members, &mut killed) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    u32::try_from(killed.len()).unwrap_or(u32::MAX)
+}
+
+/// Kills whom this process adopted and who still lives, with all descendants. Returns how many.
 ///
 /// To be called once by `main`, when nothing is left to run: it finds also those that left
 /// their command's group and shed its environment. Does nothing without
 /// [`become_subreaper`](super::become_subreaper).
 pub fn sweep_at_exit() -> u32 {
-    let mut killed = HashSet::new();
     if !orphans::adopts() {
         return 0;
     }
-    for _ in 0..20 {
-        let orphans = || {
-            let everybody = table::all();
-            let roots: Vec<Identity> =
-                everybody.iter().filter(|entry| orphans::is_one(entry)).map(|entry| entry.id).collect();
-            let mut family = table::family(&everybody, &roots, 0, |_| false);
-            family.retain(|entry| !entry.over);
-            family
-        };
-        if !orphans::any() || round(&[], orphans, &mut killed) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    u32::try_from(killed.len()).unwrap_or(u32::MAX)
+    rounds(20, Vec::new, || {
+        let mut rows = table::lineage(orphans::living());
+        rows.retain(|entry| !entry.over);
+        rows
+    })
 }
 
-/// Kills every process that carries `marker` (a name and its value) in its environment, and
-/// returns how many that were. This process and its ancestors are spared, and so is everybody
-/// when the value is empty.
+/// Kills every process that carries `marker` (a name and its value) in its environment, with all
+/// descendants, and returns how many that were. This process and its ancestors are spared, and so
+/// is everybody when the value is empty.
 ///
 /// For a resumed run: what its killed predecessor left behind where no reaper was at hand.
 /// Linux only; elsewhere nobody is found.
 pub fn kill_marked(marker: &(String, String)) -> u32 {
-    let mut killed = HashSet::new();
     if marker.0.is_empty() || marker.1.is_empty() {
         return 0;
     }
     let wanted = format!("{}={}", marker.0, marker.1).into_bytes();
-    for _ in 0..20 {
-        let marked = || {
-            let everybody = table::all();
-            let above = ancestors(&everybody);
-            let others = everybody.into_iter().filter(|entry| !entry.over && !above.contains(&entry.id.pid));
-            others.filter(|entry| table::environment_has(entry.id.pid, |it| it == wanted)).collect()
-        };
-        if round(&[], marked, &mut killed) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    u32::try_from(killed.len()).unwrap_or(u32::MAX)
+    rounds(20, Vec::new, || {
+        let mut everybody = table::all();
+        let above = ancestors(&everybody);
+        everybody.retain(|entry| !above.contains(&entry.id.pid));
+        let mut family = table::family(&everybody, &[], 0, |entry| {
+            table::environment_has(entry.id.pid, |it| it == wanted)
+        });
+        family.retain(|entry| !entry.over);
+        family
+    })
 }
 
 /// This process and whoever it descends from.
@@ -177,4 +210,32 @@ fn ancestors(everybody: &[Entry]) -> HashSet<Pid> {
         next = row.and_then(|entry| Pid::from_raw(entry.parent));
     }
     above
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_names_its_command_and_what_that_starts_but_no_neighbour() {
+        let is_on = |tag: &str, value: &str| {
+            let mut child = std::process::Command::new("sleep").arg("60").env(TAG, value).spawn().unwrap();
+            let found = Tag::read(tag.into()).unwrap().is_on(Pid::from_child(&child));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            found
+        };
+        assert!(is_on("/10.5.3/", "/10.5.3/"));
+        assert!(is_on("/10.5.3/", "/10.5.3/44.9.0/"), "started by a fanout inside");
+        assert!(is_on("/10.5.", "/10.5.3/"), "any command of that process");
+        assert!(
+            !is_on("/10.5.3/", "/10.5.30/") && !is_on("/10.5.3/", "/9.1.1/10.5.3/") && !is_on("/10.5.3/", "")
+        );
+        assert_eq!(Tag::read("".into()), None);
+        for cut in ["/", "/10", "/10.5", "10.5.3/", "/10/"] {
+            assert_eq!(Tag::read(cut.into()), None, "{cut}");
+        }
+        assert!(Tag::next() != Tag::next());
+        assert_eq!(Tag::read("/10.5.3/44.97.".into()).unwrap().since(), 97);
+    }
 }

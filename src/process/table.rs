@@ -7,6 +7,8 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
@@ -62,15 +64,58 @@ fn parse(pid: Pid, line: &[u8]) -> Option<Entry> {
 ///
 /// False for a process whose environment this user cannot read.
 pub(super) fn environment_has(pid: Pid, wanted: impl Fn(&[u8]) -> bool) -> bool {
-    let environment = std::fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()));
-    environment.is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(wanted))
+    let file = format!("/proc/{}/environ", pid.as_raw_nonzero());
+    for _ in 0..5 {
+        match std::fs::read(&file) {
+            // In the middle of `exec` a process has none for a moment.
+            Ok(bytes) if bytes.is_empty() => std::thread::sleep(Duration::from_micros(200)),
+            Ok(bytes) => return bytes.split(|byte| *byte == 0).any(wanted),
+            Err(_) => break,
+        }
+    }
+    false
+}
+
+/// The rows of some processes and of all their descendants, in no order.
+///
+/// Follows the system's lists of children, so that its cost grows with the family and not with
+/// the number of processes on the machine.
+pub(super) fn lineage(from: impl IntoIterator<Item = Pid>) -> Vec<Entry> {
+    let mut rows = Vec::new();
+    let mut seen = HashSet::new();
+    let mut next: Vec<Pid> = from.into_iter().collect();
+    while let Some(pid) = next.pop() {
+        if !seen.insert(pid) {
+            continue;
+        }
+        rows.extend(entry(pid));
+        let threads = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()));
+        for thread in threads.into_iter().flatten().flatten() {
+            next.extend(listed(&thread.path().join("children")).unwrap_or_default());
+        }
+    }
+    rows
 }
 
 /// The children of this process that its main thread started or that it adopted.
-pub(super) fn children() -> Vec<Pid> {
+///
+/// `None` where the system keeps no such lists.
+pub(super) fn children() -> Option<Vec<Pid>> {
     let own = rustix::process::getpid().as_raw_nonzero();
-    let list = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
-    list.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+    listed(Path::new(&format!("/proc/{own}/task/{own}/children")))
+}
+
+fn listed(file: &Path) -> Option<Vec<Pid>> {
+    let mut file = File::open(file).ok()?;
+    // Read in large pieces: the system counts through the list again for every piece.
+    let mut list = vec![0; 1024];
+    let mut length = 0;
+    while let Ok(more @ 1..) = file.read(list.get_mut(length..).unwrap_or_default()) {
+        length += more;
+        list.resize(2 * list.len(), 0);
+    }
+    let numbers = list.get(..length)?.split(|byte| *byte == b' ');
+    Some(numbers.filter_map(|pid| Pid::from_raw(std::str::from_utf8(pid).ok()?.parse().ok()?)).collect())
 }
 
 /// Sends a signal to exactly this process; nothing happens when it is gone.
@@ -108,16 +153,19 @@ pub(super) fn family(
     // The number of a root that is gone may be the name of somebody else's group by now.
     let there = all.iter().filter(|entry| roots.contains(&entry.id));
     let led: HashSet<i32> = there.map(|entry| entry.id.pid.as_raw_nonzero().get()).collect();
-    let (mut inside, mut rest): (Vec<Entry>, Vec<Entry>) =
-        all.iter().copied().filter(|entry| entry.id.started >= since && entry.id.pid != own).partition(
-            |entry| {
-                let pid = entry.id.pid.as_raw_nonzero().get();
-                [pid, entry.group, entry.session].iter().any(|number| led.contains(number))
-            },
-        );
+    // Group 0: a thread of the kernel's, which shows as a process but is nobody's descendant.
+    let (mut inside, mut rest): (Vec<Entry>, Vec<Entry>) = all
+        .iter()
+        .copied()
+        .filter(|entry| entry.id.started >= since && entry.id.pid != own && entry.group != 0)
+        .partition(|entry| {
+            let pid = entry.id.pid.as_raw_nonzero().get();
+            [pid, entry.group, entry.session].iter().any(|number| led.contains(number))
+        });
     // Descent first: it is known without opening a file for each candidate.
     take_descendants(&mut inside, &mut rest);
-    let (marked, mut rest): (Vec<Entry>, Vec<Entry>) = rest.into_iter().partition(|entry| belongs(entry));
+    let (marked, mut rest): (Vec<Entry>, Vec<Entry>) =
+        rest.into_iter().partition(|entry| !entry.over && belongs(entry));
     inside.extend(marked);
     take_descendants(&mut inside, &mut rest);
     inside

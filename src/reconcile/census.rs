@@ -26,6 +26,9 @@ pub struct Census {
 pub struct Missing {
     /// The instance: `review[2]`.
     pub call: String,
+    /// How people are told who it is.
+    #[serde(skip)]
+    pub name: String,
     /// What it stands for, if it is one of an expanded call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -40,6 +43,9 @@ pub struct Missing {
 pub struct Silent {
     /// The instance: `review[2]`.
     pub call: String,
+    /// How people are told who it is.
+    #[serde(skip)]
+    pub name: String,
     /// What it stands for, if it is one of an expanded call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -69,7 +75,7 @@ impl Census {
             let gap = if text.is_empty() { "" } else { "\n" };
             text.push_str(gap);
             text.push_str("Said nothing (an empty answer is not agreement):");
-            list(&mut text, self.empty.iter().map(|silent| silent.call.clone()), self.empty.len());
+            list(&mut text, self.empty.iter().map(|silent| silent.name.clone()), self.empty.len());
         }
         Some(text)
     }
@@ -77,7 +83,7 @@ impl Census {
     /// The sentence for a step that has fewer answers than it needs.
     pub(super) fn too_few(&self, needed: u32) -> String {
         let mut absent: Vec<String> = self.missing.iter().map(Missing::sentence).collect();
-        absent.extend(self.empty.iter().map(|silent| format!("{} said nothing", silent.call)));
+        absent.extend(self.empty.iter().map(|silent| format!("{} said nothing", silent.name)));
         let more = absent.len().saturating_sub(NAMED);
         absent.truncate(NAMED);
         if more > 0 {
@@ -93,8 +99,8 @@ impl Missing {
     /// `review[2] timed out: no answer within 5m`.
     fn sentence(&self) -> String {
         match &self.cause {
-            Some(cause) => format!("{} {}: {}", self.call, self.status.words(), cause.message),
-            None => format!("{} {}", self.call, self.status.words()),
+            Some(cause) => format!("{} {}: {}", self.name, self.status.words(), cause.message),
+            None => format!("{} {}", self.name, self.status.words()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::settings::{Settings, SettingsError};
-use super::{Answer, Findings, Panel, ReconcileError, Strategy, panel};
+use super::{Answer, Findings, Panel, ReconcileError, Strategy};
 
 /// The strategy; it has no settings.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Strategy for Collect {
     fn reconcile(&self, panel: &Panel<'_>) -> Result<Findings, ReconcileError> {
         let answers = &panel.inputs.answers;
         let results: Vec<Value> = answers.iter().map(entry).collect();
-        let mut sections: Vec<String> = answers.iter().map(section).collect();
+        let mut sections: Vec<String> = answers.iter().map(|answer| section(panel, answer)).collect();
         if panel.census.answered < panel.census.asked {
             sections.push(format!("{}.", panel.census.headline()));
         }
@@ -56,9 +56,8 @@ pub(super) fn entry(answer: &Answer) -> Value {
     Value::Object(entry)
 }
 
-fn section(answer: &Answer) -> String {
-    let call = answer.instance.to_string();
-    let mut heading = panel::name(&call, answer.label.as_deref());
+fn section(panel: &Panel<'_>, answer: &Answer) -> String {
+    let mut heading = panel.name(&answer.instance.to_string()).to_owned();
     if answer.description != answer.instance.call.as_str() {
         heading = format!("{heading}: {}", answer.description);
     }

@@ -26,6 +26,8 @@ mod merge;
 mod normalize;
 mod number;
 mod panel;
+#[cfg(test)]
+mod properties;
 mod similarity;
 mod vote;
 mod wording;

@@ -4,11 +4,16 @@
 //! empty; voices stand in plan order.
 
 use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::census::{Census, Missing, Silent};
-use super::{Answer, Inputs, ReconcileError, wording};
+use super::wording::{names, one_line};
+use super::{Answer, Inputs, ReconcileError};
+
+/// Characters of a label in a name.
+const LABEL: usize = 40;
 
 /// What a strategy reads.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub struct Panel<'a> {
     pub voices: Vec<Voice<'a>>,
     /// Who took part.
     pub census: Census,
+    /// How people are told who each instance is.
+    people: HashMap<String, String>,
 }
 
 /// One answer that counts.
@@ -26,7 +33,8 @@ pub struct Panel<'a> {
 pub struct Voice<'a> {
     /// The instance as text: `review[2]`. Unique on a panel.
     pub call: String,
-    /// How people are told who it is: `review[2] (security)`, or `review[2]` without a label.
+    /// How people are told who it is: its label where that says enough, else `review[2] (security)`
+    /// or `review[2]`.
     pub name: String,
     /// The answer.
     pub answer: &'a Answer,
@@ -58,24 +66,37 @@ impl<'a> Panel<'a> {
             missing: Vec::new(),
             empty: Vec::new(),
         };
+        let people = people(&inputs.answers);
         let mut voices = Vec::with_capacity(inputs.answers.len());
         for (position, answer) in inputs.answers.iter().enumerate() {
             let call = answer.instance.to_string();
             let label = answer.label.clone();
+            let name = people.get(&call).unwrap_or(&call).clone();
             if !answer.outcome.is_ok() {
                 let cause = answer.outcome.cause.clone();
-                census.missing.push(Missing { call, label, status: answer.outcome.status, cause });
+                let status = answer.outcome.status;
+                census.missing.push(Missing { call, name, label, status, cause });
             } else if says_nothing(answer) {
-                census.empty.push(Silent { call, label });
+                census.empty.push(Silent { call, name, label });
             } else {
                 census.answered = census.answered.saturating_add(1);
-                let name = name(&call, label.as_deref());
                 let normalized =
                     inputs.normalized.as_ref().and_then(|all| all.get(position)).map(String::as_str);
                 voices.push(Voice { call, name, answer, normalized, read: OnceCell::new() });
             }
         }
-        Ok(Panel { inputs, voices, census })
+        Ok(Panel { inputs, voices, census, people })
+    }
+
+    /// How people are told who an instance is, given as text.
+    pub(super) fn name<'p>(&'p self, call: &'p str) -> &'p str {
+        self.people.get(call).map_or(call, String::as_str)
+    }
+
+    /// The names of some instances, bounded.
+    pub(super) fn names(&self, calls: &[String]) -> String {
+        let people: Vec<&str> = calls.iter().map(|call| self.name(call)).collect();
+        names(&people)
     }
 
     /// Who took part, for a sentence: by agent, else by instance.
@@ -88,7 +109,7 @@ impl<'a> Panel<'a> {
                 here.push(own);
             }
         }
-        wording::names(&here)
+        names(&here)
     }
 }
 
@@ -145,12 +166,29 @@ pub(super) fn parse_json(text: &str) -> Option<Value> {
     serde_json::from_str(inner.trim()).ok()
 }
 
-/// How people are told who it is.
-pub(super) fn name(call: &str, label: Option<&str>) -> String {
-    match label.map(str::trim) {
-        None | Some("") => call.to_owned(),
-        Some(label) => format!("{call} ({label})"),
-    }
+/// How people are told who each instance is. A label alone will do where all are instances of one
+/// call and no two labels are the same.
+fn people(answers: &[Answer]) -> HashMap<String, String> {
+    let label = |answer: &Answer| {
+        let label = answer.label.as_deref().map(|label| one_line(label, LABEL));
+        label.filter(|label| !label.is_empty())
+    };
+    let labels: HashSet<String> = answers.iter().filter_map(label).collect();
+    let one_call = answers.windows(2).all(|pair| match pair {
+        [a, b] => a.instance.call == b.instance.call,
+        _ => true,
+    });
+    let alone = one_call && labels.len() == answers.len();
+    let name = |answer: &Answer| {
+        let call = answer.instance.to_string();
+        let name = match label(answer) {
+            None => call.clone(),
+            Some(label) if alone => label,
+            Some(label) => format!("{call} ({label})"),
+        };
+        (call, name)
+    };
+    answers.iter().map(name).collect()
 }
 
 /// True for a success without content.
@@ -200,6 +238,20 @@ mod tests {
                 "empty": [{"call": "c"}, {"call": "d"}],
             })
         );
+    }
+
+    #[test]
+    fn a_label_is_name_enough_only_where_it_says_who() {
+        let labelled =
+            |name: &str, label: &str| Answer { label: Some(label.to_owned()), ..answer(name, "x") };
+        let named = |answers: Vec<Answer>| {
+            let inputs = inputs(answers);
+            let panel = Panel::new(&inputs).unwrap();
+            panel.voices.iter().map(|voice| voice.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(vec![labelled("r[0]", "opus"), labelled("r[1]", "gpt")]), ["opus", "gpt"]);
+        assert_eq!(named(vec![labelled("r[0]", "a"), labelled("r[1]", "a")]), ["r[0] (a)", "r[1] (a)"]);
+        assert_eq!(named(vec![labelled("r[0]", "a"), answer("s", "x")]), ["r[0] (a)", "s"]);
     }
 
     #[test]

@@ -232,6 +232,21 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_takes_the_keys_that_a_strategy_reads_and_no_others() {
+        // These are the plan's own: which calls, which strategy, the program.
+        const PLAN: [&str; 4] = ["of", "strategy", "min", "command"];
+        for strategy in super::super::STRATEGIES {
+            let (own, all) = crate::plan::step_keys(strategy);
+            for key in all.iter().filter(|key| !PLAN.contains(key)) {
+                let map = Map::from_iter([((*key).to_owned(), Value::Null)]);
+                let read = check_settings(strategy, &map)
+                    .map_or_else(|error| error.message != "there is no such key here", |()| true);
+                assert_eq!(own.contains(key), read, "`{key}` of `{strategy}`: the plan, the strategy");
+            }
+        }
+    }
+
+    #[test]
     fn a_quantity_is_a_count_or_a_share() {
         let read = |value: Value| {
             let map = Map::from_iter([("q".to_owned(), value)]);

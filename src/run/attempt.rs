@@ -97,6 +97,16 @@ impl Bounds {
         Bounds { deadline: Instant::now() + timeout, timeout }
     }
 
+    /// Why a call ends that is not done by its deadline.
+    pub(crate) fn exceeded(self) -> Cause {
+        let message = format!("it took longer than its `timeout` of {}", human_duration(self.timeout));
+        Cause::new("timeout", message)
+    }
+
+    fn timed_out(self) -> Fault {
+        Fault::new(Status::TimedOut, Kind::Timeout, self.exceeded())
+    }
+
     pub(crate) fn left(self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
@@ -148,7 +158,7 @@ pub(crate) async fn prompt(
     let answer = tokio::select! {
         biased;
         cause = stop => return Err(Fault::new(Status::Cancelled, Kind::Final, cause)),
-        () = tokio::time::sleep_until(bounds.deadline) => return Err(timed_out(bounds.timeout)),
+        () = tokio::time::sleep_until(bounds.deadline) => return Err(bounds.timed_out()),
         answer = worker.answer(ask, &news) => answer,
     };
     match answer {
@@ -193,7 +203,7 @@ fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         }
     };
     let fault = match failure.kind {
-        agent::Kind::TimedOut => timed_out(bounds.timeout),
+        agent::Kind::TimedOut => bounds.timed_out(),
         agent::Kind::Model(_)
         | agent::Kind::Spawn(_)
         | agent::Kind::ExitStatus
@@ -213,11 +223,6 @@ fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         ..Raw::default()
     };
     Fault { retry_after: failure.retry_after, ..fault }.with(partial)
-}
-
-fn timed_out(timeout: Duration) -> Fault {
-    let message = format!("it took longer than its `timeout` of {}", human_duration(timeout));
-    Fault::new(Status::TimedOut, Kind::Timeout, Cause::new("timeout", message))
 }
 
 /// A command about to be tried.
@@ -308,7 +313,7 @@ impl<'a> Command<'a> {
                     Fault::new(Status::Failed, Kind::Error, Cause::new("signal", format!("killed by {name}")))
                 }
             },
-            process::EndedBy::Timeout => timed_out(self.bounds.timeout),
+            process::EndedBy::Timeout => self.bounds.timed_out(),
             process::EndedBy::Idle => silent(self.idle_timeout.unwrap_or_default()),
             process::EndedBy::Stopped => {
                 let cause = why.unwrap_or_else(|| Cause::new("run_over", "the run ended before it did"));

@@ -72,9 +72,10 @@ async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome
     let skipped = |cause| Outcome::ended(Status::Skipped, cause);
     let failed = |cause| Outcome::ended(Status::Failed, cause);
     level.store.settle_needs(call).await.map_err(skipped)?;
-    let stop = &level.world.stop;
-    if stop.phase() >= Phase::Draining {
-        return Err(steps::not_started(stop));
+    for stop in [&level.world.stop, &level.over] {
+        if stop.phase() >= Phase::Draining {
+            return Err(steps::not_started(stop));
+        }
     }
     if let Some(selected) = &level.world.only
         && level.within.is_none()
@@ -82,9 +83,7 @@ async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome
     {
         return Err(skipped(Cause::new("not_selected", "`--only` left it out")));
     }
-    if let Some(when) = &call.when
-        && !asks_per_instance(call)
-    {
+    if let Some(when) = &call.when {
         let scope =
             level.scope(Some(call), &Local::default()).map_err(|error| failed(template_cause(&error)))?;
         match when.holds(&scope) {
@@ -117,19 +116,9 @@ async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome
     }
 }
 
-pub(crate) fn when_false(call: &Call) -> Cause {
+fn when_false(call: &Call) -> Cause {
     let source = call.when.as_ref().map(|when| when.source.trim().to_owned()).unwrap_or_default();
     Cause::new("when_false", format!("its `when` was false: {source}"))
-}
-
-/// True when `when` mentions what only an instance has, so each instance is asked.
-pub(crate) fn asks_per_instance(call: &Call) -> bool {
-    let Some(when) = &call.when else { return false };
-    call.expand.is_some()
-        && when
-            .source
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|word| word == call.item_name || word == "matrix" || word == "index")
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -18,12 +18,12 @@ use super::level::{Level, Local, data};
 use super::results::InstanceResult;
 use super::stop::{Phase, Stop};
 use super::work::{Job, Work, takes_place, template_cause};
-use super::{RunError, call, check, output, parent, steps};
+use super::{RunError, check, output, parent, steps};
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
 use crate::journal::Durable;
 use crate::limits::backoff;
-use crate::limits::places::Place;
+use crate::limits::places::{Place, Places};
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
 use crate::plan::Call;
 
@@ -41,6 +41,9 @@ pub(crate) struct Instance<'a> {
     /// Reached when enough other instances of the call have succeeded.
     pub(crate) enough: &'a Stop,
 }
+
+/// A place under the plan's own limit, where it has one, and one under the run's.
+type Held = (Option<Place>, Place);
 
 /// What the tries of one instance have used up so far.
 #[derive(Debug, Default)]
@@ -89,18 +92,14 @@ impl Instance<'_> {
     /// Takes a place and does the work.
     async fn work(&self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
         let world = &self.level.world;
-        if let Some(outcome) = self.unwanted() {
-            return Ok((None, outcome));
-        }
         let mut place = None;
         if takes_place(&self.call.action) {
             place = match self.place().await {
                 Ok(place) => Some(place),
                 Err(outcome) => return Ok((None, outcome)),
             };
-            if !world.places.count_call() {
-                let message = "the run made as many calls as `limits.calls` allows; raise it and resume";
-                return Ok((None, Outcome::ended(Status::OverBudget, Cause::new("calls_limit", message))));
+            if let Err(cause) = self.count() {
+                return Ok((None, Outcome::ended(Status::OverBudget, cause)));
             }
         }
         let job = match Job::render(self.level, self.call, &self.local) {
@@ -133,27 +132,35 @@ impl Instance<'_> {
         Ok((Some(job.key), outcome))
     }
 
-    /// Why its own `when` skips it, where that depends on the item.
-    fn unwanted(&self) -> Option<Outcome> {
-        let when = self.call.when.as_ref().filter(|_| call::asks_per_instance(self.call))?;
-        let scope = self.level.scope(Some(self.call), &self.local);
-        match scope.and_then(|scope| when.holds(&scope)) {
-            Ok(true) => None,
-            Ok(false) => Some(Outcome::ended(Status::Skipped, call::when_false(self.call))),
-            Err(error) => Some(Outcome::ended(Status::Failed, template_cause(&error))),
-        }
-    }
-
     /// Waits for a place, unless the run or the call is told to stop first.
-    async fn place(&self) -> Result<Place, Outcome> {
+    async fn place(&self) -> Result<Held, Outcome> {
+        // The plan's own window first: who waits there holds none of the run's places.
+        let take = async {
+            let own = match &self.level.own {
+                Some(own) => Some(own.take(None).await),
+                None => None,
+            };
+            (own, self.level.world.places.take(self.narrower).await)
+        };
         let stop = &self.level.world.stop;
         tokio::select! {
             biased;
             () = stop.reached(Phase::Draining) => Err(steps::not_started(stop)),
             () = self.enough.reached(Phase::Ending) => Err(steps::not_started(self.enough)),
             () = self.level.over.reached(Phase::Ending) => Err(steps::not_started(&self.level.over)),
-            place = self.level.world.places.take(self.narrower) => Ok(place),
+            place = take => Ok(place),
         }
+    }
+
+    /// Counts one more call, against the plan's own limit and the run's.
+    fn count(&self) -> Result<(), Cause> {
+        let own = self.level.own.as_ref().is_none_or(Places::count_call);
+        if own && self.level.world.places.count_call() {
+            return Ok(());
+        }
+        let whose = if own { "the run" } else { "the plan" };
+        let message = format!("{whose} made as many calls as `limits.calls` allows; raise it and resume");
+        Err(Cause::new("calls_limit", message))
     }
 
     /// Ends with the cause when running work has to end.
@@ -172,7 +179,7 @@ impl Instance<'_> {
         &self,
         first: &Job,
         began: Instant,
-        place: &mut Option<Place>,
+        place: &mut Option<Held>,
         spent: &mut Spent,
     ) -> Result<Outcome, Ended> {
         let Some(repeat) = &self.call.repeat else {
@@ -222,7 +229,7 @@ impl Instance<'_> {
         &self,
         job: &Job,
         began: Instant,
-        place: &mut Option<Place>,
+        place: &mut Option<Held>,
         spent: &mut Spent,
         talk: Option<&Vec<Feedback>>,
     ) -> Result<Outcome, Ended> {
@@ -286,12 +293,19 @@ impl Instance<'_> {
         &self,
         job: &Job,
         began: Instant,
-        place: &mut Option<Place>,
+        place: &mut Option<Held>,
         spent: &mut Spent,
         feedback: &[Feedback],
         retried: &mut u32,
     ) -> Result<Raw, Ended> {
         let bounds = self.bounds(began);
+        // Asking again is another call; trying again after a passing fault is not.
+        if spent.attempts > 0
+            && takes_place(&self.call.action)
+            && let Err(cause) = self.count()
+        {
+            return Err(Fault::new(Status::OverBudget, Kind::Final, cause).into());
+        }
         loop {
             if takes_place(&self.call.action) && place.is_none() {
                 match self.place().await {
@@ -358,7 +372,8 @@ impl Instance<'_> {
         let activity = Activity::new(world.journal.clone(), self.id.clone());
         match &job.work {
             Work::Prompt { .. } => {
-                Ok(attempt::prompt(self.level, self.call, job, bounded, feedback, &activity, self.ending()).await?)
+                Ok(attempt::prompt(self.level, self.call, job, bounded, feedback, &activity, self.ending())
+                    .await?)
             }
             Work::Run(program) => {
                 let run = attempt::Command::of(self.call, program, &job.place, bounds);
@@ -369,7 +384,9 @@ impl Instance<'_> {
                 Ok(steps::ask(world, &self.id, question, default.as_deref(), bounds, self.ending()).await?)
             }
             Work::Stop { success, reason } => Ok(steps::stop(world, *success, reason)),
-            Work::Plan { plan, vars } => parent::sub_plan(world, plan, vars, &self.id).await,
+            Work::Plan { plan, vars } => {
+                parent::sub_plan(world, plan, vars, &self.id, bounds, self.ending()).await
+            }
             Work::Reconcile => parent::middle_step(self.level, self.position, &self.id).await,
         }
     }

@@ -15,6 +15,7 @@ use super::results::Store;
 use super::stop::Stop;
 use crate::graph::CallGraph;
 use crate::id::{CallId, InstanceId};
+use crate::limits::places::Places;
 use crate::plan::template::{Destination, RenderError, Scope, Template};
 use crate::plan::{Call, Plan};
 
@@ -31,8 +32,11 @@ pub(crate) struct Level {
     pub(crate) store: Arc<Store>,
     pub(crate) world: Arc<World>,
     pub(crate) bus: Bus,
-    /// Ends background calls that outlive the plan under `limits.background: cancel`.
+    /// Ends what is left of this plan: background calls that outlive it, or all of a sub-plan
+    /// whose time is up.
     pub(crate) over: Stop,
+    /// A sub-plan's own `limits`, within those of the run.
+    pub(crate) own: Option<Places>,
     /// The instance of the outer plan that this one is, if any; how deep says `depth`.
     pub(crate) within: Option<InstanceId>,
     vars: Value,
@@ -76,6 +80,7 @@ impl Level {
             run: data(run),
             bus: Bus::default(),
             over: Stop::default(),
+            own: within.is_some().then(|| Places::new(plan.limits.concurrency, plan.limits.calls)),
             plan,
             graph,
             store,

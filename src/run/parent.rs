@@ -243,30 +243,61 @@ const DEFAULT_STEP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs
 const STEP_OUTPUT: u64 = 64 << 20;
 
 /// Another plan inside a call: its reconciled result is the call's output.
+///
+/// Its calls take places under its own `limits` and under the run's. When the call has to end, or
+/// the plan's own time is up, everything in it is ended and has its outcome like any other call.
 pub(crate) fn sub_plan<'a>(
     world: &'a Arc<World>,
     plan: &'a Arc<Plan>,
     vars: &'a serde_json::Map<String, Value>,
     id: &'a InstanceId,
+    bounds: Bounds,
+    stop: impl Future<Output = Cause> + Send + 'a,
 ) -> BoxFuture<'a, Result<Raw, Ended>> {
     async move {
-        let fail = |cause| Ended::from(Fault::new(Status::Failed, Kind::Final, cause));
+        let fail = |status, cause| Ended::from(Fault::new(status, Kind::Final, cause));
         let level = Level::new(Arc::clone(plan), vars, Arc::clone(world), Some(id.clone()))
-            .map_err(|error| fail(template_cause(&error)))?;
-        let whole = run_level(&level).await?;
+            .map_err(|error| fail(Status::Failed, template_cause(&error)))?;
+        let ended_by = async {
+            let own = async {
+                match plan.limits.time {
+                    Some(time) => tokio::time::sleep(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                cause = stop => (Status::Cancelled, cause),
+                () = tokio::time::sleep_until(bounds.deadline) => (Status::TimedOut, bounds.exceeded()),
+                () = own => (Status::OverBudget, Cause::new("time_limit", "the plan's own `limits.time` ran out")),
+            }
+        };
+        let work = run_level(&level);
+        tokio::pin!(work, ended_by);
+        let mut end = None;
+        let whole = loop {
+            tokio::select! {
+                biased;
+                whole = &mut work => break whole?,
+                (status, cause) = &mut ended_by, if end.is_none() => {
+                    level.over.request(Phase::Ending, Why::Outer { cause: cause.clone() });
+                    end = Some((status, cause));
+                }
+            }
+        };
+        if let Some((status, cause)) = end {
+            return Err(fail(status, cause));
+        }
         let verdict = verdict::of(&level, &whole);
         if !verdict.success() {
-            let cause = Cause::new(
-                "sub_plan",
-                format!("the plan {} failed: {}", plan.name, verdict.reasons.join("; ")),
-            );
-            return Err(fail(cause));
+            let message = format!("the plan {} failed: {}", plan.name, verdict.reasons.join("; "));
+            return Err(fail(Status::Failed, Cause::new("sub_plan", message)));
         }
         match whole.reconciled {
             Ok(reconciled) => {
                 Ok(Raw { text: reconciled.text, computed: Some(reconciled.json), ..Raw::default() })
             }
-            Err(cause) => Err(fail(cause)),
+            Err(cause) => Err(fail(Status::Failed, cause)),
         }
     }
     .boxed()

@@ -84,16 +84,8 @@ impl CallResult {
     pub(crate) fn joined(instances: Vec<InstanceResult>, enough: Option<u32>) -> CallResult {
         let total = instances.len() as u32;
         let ok = instances.iter().filter(|instance| instance.outcome.is_ok()).count() as u32;
-        // Instances that their own `when` skipped ask for nothing.
-        let unasked = instances
-            .iter()
-            .filter(|i| i.outcome.cause.as_ref().is_some_and(|cause| cause.code == "when_false"))
-            .count() as u32;
-        let wanted = enough.unwrap_or(total - unasked);
-        let (status, cause) = if ok == 0 && total > 0 && unasked == total {
-            let message = "its `when` was false for every instance";
-            (Status::Skipped, Some(Cause::new("when_false", message)))
-        } else if ok >= wanted {
+        let wanted = enough.unwrap_or(total);
+        let (status, cause) = if ok >= wanted {
             (Status::Ok, None)
         } else {
             let bad = |i: &&InstanceResult| !i.outcome.is_ok() && i.outcome.status != Status::Skipped;
@@ -217,8 +209,13 @@ impl Results for Store {
     }
 
     fn file(&self, id: &str) -> Option<PathBuf> {
-        let result = self.get(*self.positions.get(id)?)?;
-        let instance = result.instances.first()?;
+        // `review`, or one instance of it: `review[2]`.
+        let (call, index) = match id.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
+            Some((call, index)) => (call, index.parse().ok()?),
+            None => (id, 0),
+        };
+        let result = self.get(*self.positions.get(call)?)?;
+        let instance = result.instances.get(index)?;
         Some(output_path(self.journal.dir(), &instance.id, &instance.outcome.output))
     }
 }
@@ -240,8 +237,10 @@ impl Object for CallView {
             ("error", _) => Some(
                 result.cause.as_ref().map_or_else(|| Value::from(()), |c| Value::from(c.message.as_str())),
             ),
-            ("output", Some(instance)) => Some(instance.text()),
-            ("json", Some(instance)) => Some(instance.json()),
+            // A call that failed has no output that a later prompt could rest on; the template
+            // says so, unless it asks for a `default`.
+            ("output", Some(instance)) => instance.outcome.is_ok().then(|| instance.text()),
+            ("json", Some(instance)) => instance.outcome.is_ok().then(|| instance.json()),
             ("outputs", None) => {
                 let views = result.instances.iter().map(|i| Value::from_object(InstanceView(Arc::clone(i))));
                 Some(Value::from(views.collect::<Vec<_>>()))

@@ -16,7 +16,14 @@ use crate::plan::template::{Destination, Template};
 pub(crate) fn not_started(stop: &Stop) -> Outcome {
     let status = match stop.why() {
         Some(Why::Time) => Status::OverBudget,
-        Some(Why::Signal(_) | Why::Stop { .. } | Why::Error { .. } | Why::Enough { .. } | Why::Over)
+        Some(
+            Why::Signal(_)
+            | Why::Stop { .. }
+            | Why::Error { .. }
+            | Why::Enough { .. }
+            | Why::Over
+            | Why::Outer { .. },
+        )
         | None => Status::Cancelled,
     };
     Outcome::ended(status, stop_cause(stop))
@@ -30,6 +37,7 @@ pub(crate) fn stop_cause(stop: &Stop) -> Cause {
         Some(why @ Why::Error { .. }) => Cause::new("run_stopped", why.message()),
         Some(why @ Why::Time) => Cause::new("time_limit", why.message()),
         Some(why @ Why::Enough { .. }) => Cause::new("enough", why.message()),
+        Some(Why::Outer { cause }) => cause,
         Some(why @ Why::Over) => Cause::new("run_over", why.message()),
         None => Cause::new("run_over", "the run ended before it did"),
     }

@@ -5,6 +5,8 @@
 
 use tokio::sync::watch;
 
+use crate::outcome::Cause;
+
 /// How far a run has been told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -40,6 +42,11 @@ pub enum Why {
         /// How many it needed.
         wanted: u32,
     },
+    /// The call that runs this plan has to end.
+    Outer {
+        /// Why it has to.
+        cause: Cause,
+    },
     /// The run is over and `limits.background` says `cancel`.
     Over,
 }
@@ -56,6 +63,7 @@ impl Why {
             Why::Time => "time",
             Why::Enough { .. } => "enough",
             Why::Over => "over",
+            Why::Outer { .. } => "outer",
         }
     }
 
@@ -70,6 +78,7 @@ impl Why {
             Why::Error { message } => message.clone(),
             Why::Time => "the run's `limits.time` ran out".to_owned(),
             Why::Enough { wanted: 1 } => "another instance had succeeded, and `join` needs one".to_owned(),
+            Why::Outer { cause } => cause.message.clone(),
             Why::Over => "the run was over, and `limits.background` says `cancel`".to_owned(),
             Why::Enough { wanted } => format!("others had succeeded, and `join` needs {wanted}"),
         }

@@ -68,7 +68,7 @@ pub(crate) fn of(level: &Level, whole: &Whole) -> Judged {
                 reasons: vec![format!("the plan stopped the run: {reason}")],
             };
         }
-        Some(Why::Error { .. } | Why::Enough { .. } | Why::Over) | None => {}
+        Some(Why::Error { .. } | Why::Enough { .. } | Why::Over | Why::Outer { .. }) | None => {}
     }
     found.extend(required(level));
     match &whole.reconciled {

@@ -70,7 +70,7 @@ fn kill_nine_leaves_a_journal_that_show_reads_to_the_last_durable_event_and_no_p
     child.wait().unwrap();
     let shown = folder.run(&["show"]).expect_code(0);
     assert!(shown.out.contains("finished"), "{}", shown.out);
-    assert!(shown.out.contains("interrupted") || shown.out.contains("never finished"), "{}", shown.out);
+    assert!(shown.out.contains("did not end") && shown.out.contains("did not finish"), "{}", shown.out);
     let events = parse_lines(&folder.run(&["show", "--json"]).out);
     assert_eq!(outcomes(&events)["done"]["status"], "ok");
     assert!(!outcomes(&events).contains_key("long"));

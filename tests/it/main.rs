@@ -1,9 +1,16 @@
 //! The behaviour of `fanout`, from outside: one binary, split by what is shown.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod agents;
+mod docs;
 mod interrupted;
 mod layers;
+mod models;
 mod order;
 mod outcomes;
 mod plans;
+mod prompts;
+#[path = "../provider/mod.rs"]
+mod provider;
 mod support;
 mod terminal;

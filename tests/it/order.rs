@@ -210,7 +210,7 @@ fn a_sub_plan_is_a_call_with_its_own_vars() {
     let folder = Folder::with_plan(
         r#"
 calls:
-  inner: { plan: inner.yaml, with: { who: "'world'" } }
+  inner: { plan: inner.yaml, with: { who: world } }
   say: { run: "echo {{ calls.inner.json.greet }}" }
 "#,
     );
@@ -235,4 +235,49 @@ fn repeat_runs_until_it_holds_and_fails_at_its_max() {
     assert_eq!((ran.code, &outcomes(&events)["count"]["output"]["text"]), (0, &"3".into()));
     let (events, ran) = Folder::with_plan(&plan(2)).events(&[]);
     assert_eq!((ran.code, &outcomes(&events)["count"]["cause"]["code"]), (1, &"repeat_max".into()));
+}
+
+#[test]
+fn a_failed_call_has_no_output_unless_the_template_says_what_instead() {
+    let folder = Folder::with_plan(
+        r#"
+require: { careful: all }
+calls:
+  bad: { run: "echo half; exit 1" }
+  careful: { run: "echo {{ calls.bad.output | default('nothing') }}", needs: { bad: done } }
+  careless: { run: "echo {{ calls.bad.output }}", needs: { bad: done } }
+"#,
+    );
+    let (events, ran) = folder.events(&[]);
+    let by_id = outcomes(&events);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(by_id["careful"]["output"]["text"], "nothing");
+    assert_eq!(by_id["careless"]["cause"]["code"], "template");
+}
+
+#[test]
+fn a_sub_plan_keeps_its_own_limits() {
+    let folder = Folder::with_plan("calls:\n  inner: { plan: inner.yaml }\n");
+    folder.write(
+        "inner.yaml",
+        "limits: { calls: 2 }\ncalls:\n  list: { value: [1, 2, 3] }\n  each: { for_each: calls.list.json, run: \"echo {{ item }}\" }\n",
+    );
+    let (events, ran) = folder.events(&[]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let by_id = outcomes(&events);
+    let over = by_id.values().filter(|outcome| outcome["status"] == "over_budget").count();
+    assert_eq!((over, &by_id["inner"]["cause"]["code"]), (1, &"sub_plan".into()));
+}
+
+#[test]
+fn a_sub_plan_ends_with_its_call_and_everything_in_it_has_an_outcome() {
+    let folder = Folder::with_plan("calls:\n  inner: { plan: inner.yaml, timeout: 300ms }\n");
+    folder
+        .write("inner.yaml", "calls:\n  slow: { run: sleep 60 }\n  after: { run: echo x, needs: [slow] }\n");
+    let (events, ran) = folder.events(&[]);
+    let by_id = outcomes(&events);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(by_id["inner"]["status"], "timed_out");
+    assert_eq!(by_id["inner.slow"]["status"], "cancelled");
+    assert!(by_id.contains_key("inner.after"));
 }

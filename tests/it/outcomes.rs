@@ -35,7 +35,7 @@ fn failed_timed_out_skipped_and_empty_are_four_different_outcomes() {
     assert_eq!(census["by_status"]["skipped"], 2);
 
     let shown = folder.run(&["show"]);
-    for words in ["failed", "timed out", "skipped", "no output"] {
+    for words in ["failed", "timed out", "skipped", "ok but empty"] {
         assert!(shown.out.contains(words), "{words} is missing:\n{}", shown.out);
     }
 }

@@ -1,5 +1,5 @@
 //! Runs the real program on a plan in a folder of its own.
-
+#![expect(unreachable_pub, reason = "an integration test is a crate of its own")]
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,10 @@
 //! What an explanation says, and that both of its forms say the same.
 
+use std::path::Path;
+
 use super::*;
 use crate::graph::sample::{self, Sample, command_agent};
-use crate::plan::{Expand, Repeat};
+use crate::plan::{Environment, Expand, Given, Repeat, load_text};
 
 fn tour() -> Plan {
     Sample::new()
@@ -104,4 +106,56 @@ fn a_program_needs_no_key_and_the_plans_inside_bring_theirs() {
     let plan = Sample::new().plan("sub", inner).build();
     assert_eq!(json(&plan)["keys"], json!({ "ANTHROPIC_API_KEY": ["anthropic"] }));
     assert_eq!(json(&plan)["calls_made"], json!({ "least": 2, "most": 2 }));
+}
+
+#[test]
+fn what_a_plan_does_not_say_is_marked_as_a_default() {
+    let plan = |text: &str| {
+        let environment = Environment { vars: [("ANTHROPIC_API_KEY".to_owned(), "x".to_owned())].into() };
+        let loaded = load_text(text, Path::new("/plan.yaml"), &Given { environment, ..Given::default() });
+        loaded.plan.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
+    };
+    let plan = plan(
+        "agents: { a: { model: anthropic/claude-sonnet-5 }, b: { command: [cat] } }
+calls:
+  one: { prompt: Look., agent: a }
+  two: { prompt: Look., agent: b, samples: 2 }
+  three: { run: make, repeat: { until: json.ok } }
+  four: { run: make, output: { schema: { type: object } } }
+",
+    );
+    let json = explain_json(&plan, &CallGraph::of(&plan));
+    let mut said: Vec<String> = Vec::new();
+    leaves(&json, "", &mut said);
+    let defaults: HashSet<&str> =
+        json["defaults"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    said.retain(|path| !defaults.iter().any(|known| path == known || path.starts_with(&format!("{known}."))));
+    said.retain(|path| {
+        path.split('.').next().is_some_and(|top| ["agents", "limits", "calls"].contains(&top))
+    });
+    said.retain(|path| !path.contains(".made.") && !path.ends_with(".turn") && !path.ends_with(".answers"));
+    assert_eq!(
+        said,
+        [
+            "agents.a.model",
+            "agents.b.command",
+            "calls.one.prompt",
+            "calls.one.agent",
+            "calls.two.prompt",
+            "calls.two.agent",
+            "calls.two.samples",
+            "calls.three.run",
+            "calls.three.repeat.until",
+            "calls.four.run",
+            "calls.four.output.schema.type",
+        ]
+    );
+}
+
+/// The paths of everything in an object that is no object itself.
+fn leaves(value: &Value, path: &str, to: &mut Vec<String>) {
+    let Some(entries) = value.as_object() else { return to.push(path.to_owned()) };
+    for (key, value) in entries {
+        leaves(value, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, to);
+    }
 }

@@ -76,7 +76,7 @@ pub fn lint(plan: &Plan, graph: &CallGraph, context: &LintContext) -> Vec<Diagno
             open.extend(sub_plans(inner));
         }
     }
-    found.sort_by(|a, b| (a.at, a.code).cmp(&(b.at, b.code)));
+    found.sort_by(|a, b| (a.at, a.code, &a.message).cmp(&(b.at, b.code, &b.message)));
     // A plan file that two calls name is read twice and says everything twice.
     found.dedup();
     fold(found)

@@ -141,7 +141,7 @@ fn merge_by_prompt(call: &Call, prompt: &Template, pasted: &[&Call], found: &mut
             )
             .label("no work of its own")
             .help(format!(
-                "let the parent do it, which has the goal and every result: `reconcile: {{of: [{}], strategy: synthesize, prompt: …}}`",
+                "let the parent do it, which has the goal and every result: `reconcile: {{of: [{}], strategy: compare}}` shows what they share and where they differ, without a call",
                 ids.join(", ")
             )),
         );

@@ -72,10 +72,12 @@ impl Known {
     /// What to write so that it does not ask.
     pub(super) fn advice(self) -> &'static str {
         match self {
-            Known::Claude => "`args: [--permission-mode, dontAsk, --allowedTools, \"Read,Grep,Glob\"]`",
-            Known::Codex => "`args: [--sandbox, workspace-write]` (or `read-only`)",
-            Known::Gemini => "`args: [--approval-mode, auto_edit]` (or `plan`)",
-            Known::OpenCode => "`args: [--auto]`",
+            Known::Claude => {
+                "`--permission-mode dontAsk --allowedTools Read,Grep,Glob`, or `--permission-mode acceptEdits`"
+            }
+            Known::Codex => "`--sandbox workspace-write`, or `--sandbox read-only`",
+            Known::Gemini => "`--approval-mode auto_edit`, or `--approval-mode plan`",
+            Known::OpenCode => "`--auto`",
             Known::Goose => "`env: {GOOSE_MODE: auto}` on its calls",
         }
     }

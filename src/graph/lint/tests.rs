@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::*;
 use crate::graph::sample::{self, Sample, command_agent, model_agent, span, strategy};
-use crate::plan::code::IMPOSSIBLE;
+use crate::plan::code::{IMPOSSIBLE, NOT_BUILT};
 use crate::plan::{
-    Accept, AgentKind, Command, Expand, Format, Include, OnError, Quantity, Repeat, Require, Strategy,
+    Accept, AgentKind, Command, Environment, Expand, Format, Given, Include, OnError, Quantity, Repeat,
+    Require, Strategy, load_text,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -381,6 +382,32 @@ fn a_plan_inside_is_linted_too_and_once() {
     );
 }
 
+#[test]
+fn a_plan_that_is_read_twice_or_shared_deeply_says_everything_once() {
+    let small = || {
+        let plan = bare().run("each", "true").edit("each", |call| call.expand = Some(Expand::Samples(600)));
+        Arc::new(plan.with(|plan| plan.limits.calls = 10).build())
+    };
+    let plan = bare().plan("one", small()).plan("two", small()).with(|plan| plan.limits.calls = 9999).build();
+    assert_eq!(findings(&plan, false).len(), 1);
+    let mut nested = small();
+    for _ in 0..40 {
+        let twice = bare().plan("a", Arc::clone(&nested)).plan("b", nested);
+        nested =
+            Arc::new(twice.with(|plan| plan.calls.iter_mut().for_each(|call| call.at = span(77))).build());
+    }
+    // Two to the 40 ways lead to the innermost plan.
+    let messages: HashSet<String> = findings(&nested, false)
+        .into_iter()
+        .filter(|found| found.at == span(0))
+        .map(|found| found.message)
+        .collect();
+    assert_eq!(
+        messages,
+        HashSet::from(["the plan makes 600 calls, and `limits.calls` allows 10".to_owned()])
+    );
+}
+
 // W0307
 
 fn at_temperature(temperature: Option<f64>) -> Agent {
@@ -697,10 +724,71 @@ fn docs_and_table_tell_the_same_lints() {
         .collect();
     let table: Vec<(&str, &str)> = ALL.iter().map(|row| (&row.code[1..], row.title)).collect();
     assert_eq!(headings, table);
-    for section in page.split("\n## W").skip(1) {
-        let code = &section[..4];
-        assert_eq!(section.matches("```yaml").count(), 2, "W{code} has one wrong and one right example");
-        assert!(section.contains("# wrong") && section.contains("# right"), "W{code}");
+}
+
+/// What is said in CI about a plan text, next to a file `team-agents.yaml`; `None` where it
+/// uses what is in the contract but not built yet.
+fn said_about(text: &str) -> Option<Vec<Diagnostic>> {
+    let folder = tempfile::tempdir().unwrap();
+    let team = "agents: { reviewer: { model: anthropic/claude-sonnet-5 } }\nvars: { depth: 3 }\n";
+    std::fs::write(folder.path().join("team-agents.yaml"), team).unwrap();
+    let key = ("ANTHROPIC_API_KEY".to_owned(), "x".to_owned());
+    let given = Given { environment: Environment { vars: [key].into() }, ..Given::default() };
+    let loaded = load_text(text, &folder.path().join("plan.yaml"), &given);
+    let unbuilt = loaded.diagnostics.iter().all(|fault| fault.code == NOT_BUILT);
+    assert!(loaded.plan.is_some() || unbuilt, "{text}\n{:#?}", loaded.diagnostics);
+    loaded.plan.map(|plan| findings(&plan, true))
+}
+
+#[test]
+fn the_tour_as_people_write_it_gets_no_advice() {
+    let found = said_about(
+        r#"
+version: 1
+name: failing-login-test
+goal: Find which change broke auth/login.test.ts:42 and whether to revert it.
+vars:
+  good: a3f2b1
+agents:
+  explore:
+    model: anthropic/claude-sonnet-5
+    system: You investigate code. Report file names and line numbers, no advice.
+defaults: { agent: explore, timeout: 5m, retries: 2 }
+limits: { concurrency: 5, time: 20m }
+calls:
+  client:
+    description: Regenerate the API client
+    background: true
+    run: npm run generate-client
+  graph:
+    description: Call graph of the failing test
+    prompt: Map the call graph of the path that auth/login.test.ts:42 exercises.
+  history:
+    description: Recent changes to auth/
+    prompt: Summarise every commit since {{ vars.good }} that touches auth/.
+  diff:
+    description: What changed in the call graph
+    prompt: |
+      Given this call graph:
+      {{ calls.graph.output }}
+      diff each function against {{ vars.good }} and report which changed.
+"#,
+    );
+    assert_eq!(found, Some(Vec::new()));
+}
+
+#[test]
+fn every_example_of_the_docs_is_as_wrong_and_as_right_as_it_says() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lints.md"));
+    for (section, row) in page.split("\n## ").skip(1).zip(ALL) {
+        let examples: Vec<&str> =
+            section.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let [wrong, right] = examples[..] else { panic!("{} has {} examples", row.code, examples.len()) };
+        assert!(wrong.starts_with("# wrong\n") && right.starts_with("# right\n"), "{}", row.code);
+        if let Some(found) = said_about(wrong) {
+            assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), [row.code], "{wrong}");
+        }
+        assert_eq!(said_about(right).unwrap_or_default(), [], "{right}");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::plan::template::{Destination, Mention, Names, Template};
 use crate::plan::{Action, Computed, code};
 
 /// The keys that say what a call does.
-const ACTIONS: [&str; 7] = ["prompt", "run", "plan", "reconcile", "value", "ask", "stop"];
+pub(super) const ACTIONS: [&str; 7] = ["prompt", "run", "plan", "reconcile", "value", "ask", "stop"];
 
 /// Everything around the call that its action may need.
 pub(super) struct Around<'x, 'a> {

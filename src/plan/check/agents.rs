@@ -153,7 +153,7 @@ impl<'a> Agents<'a> {
         definition: &claude::Definition,
         used: Span,
     ) -> Option<Agent> {
-        let found = claude::read(load, definition, used)?;
+        let found = claude::read(load, definition, &self.scope.place.project, used)?;
         if let Some(tools) = found.tools {
             load.fault(unbuilt::TOOLS.refuse(tools).related(used, "used here"));
         }

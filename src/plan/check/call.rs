@@ -9,7 +9,7 @@ use super::needs::Needs;
 use super::output;
 use super::{Scope, at_least_one};
 use crate::id::CallId;
-use crate::plan::diagnostic::{Diagnostic, Span};
+use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::call::{
     CacheFile, CallFile, Isolation, OnErrorWord, OnInterruptWord, OutputUse, RepeatFile, RetryWord,
     SandboxFile, SandboxWord,
@@ -151,19 +151,19 @@ pub(super) fn check(
 
 /// What one call does cannot be a default for all.
 pub(super) fn refuse_in_defaults(load: &mut Load<'_>, defaults: &mut CallFile) {
-    let mut keys: Vec<(Span, &str)> = Vec::new();
-    let mut taken = |key: Option<Span>, name| keys.extend(key.map(|at| (at, name)));
-    taken(defaults.prompt.take().map(|field| field.key), "prompt");
-    taken(defaults.run.take().map(|field| field.key), "run");
-    taken(defaults.plan.take().map(|field| field.key), "plan");
-    taken(defaults.reconcile.take().map(|field| field.key), "reconcile");
-    taken(defaults.value.take().map(|field| field.key), "value");
-    taken(defaults.ask.take().map(|field| field.key), "ask");
-    taken(defaults.stop.take().map(|field| field.key), "stop");
-    for (at, key) in keys {
+    for key in action::ACTIONS {
+        let Some((at, _)) = defaults.places(key) else { continue };
         let message = format!("`{key}` says what one call does; it cannot be a default for all");
         load.fault(Diagnostic::error(code::CONTRADICTION, at, message).help("move it into the calls"));
     }
+    let nothing = CallFile::default();
+    defaults.prompt = nothing.prompt;
+    defaults.run = nothing.run;
+    defaults.plan = nothing.plan;
+    defaults.reconcile = nothing.reconcile;
+    defaults.value = nothing.value;
+    defaults.ask = nothing.ask;
+    defaults.stop = nothing.stop;
 }
 
 /// `env`, `output` and `pass` of the defaults are merged key by key; everything else is replaced.
@@ -218,34 +218,23 @@ fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
 
 /// Keys that mean nothing without another one. What `defaults` brings is not blamed on the call.
 fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
+    const MANY: &str = "a call with `for_each`, `matrix` or `samples`";
     let expanded = expand::is_expanded(file);
     let each = file.wrote("for_each") || file.for_each.is_some();
-    let prompt = file.wrote("prompt");
     let rows = [
-        ("agent", prompt, file.agent.as_ref().map(|field| field.key), "a call with a `prompt`"),
-        ("stdin", file.wrote("run"), file.stdin.as_ref().map(|field| field.key), "a call with `run`"),
-        ("with", file.wrote("plan"), file.with.as_ref().map(|field| field.key), "a call with `plan`"),
-        ("default", file.wrote("ask"), file.default.as_ref().map(|field| field.key), "a call with `ask`"),
-        ("as", each, file.r#as.as_ref().map(|field| field.key), "a call with `for_each`"),
-        (
-            "join",
-            expanded,
-            file.join.as_ref().map(|field| field.key),
-            "a call with `for_each`, `matrix` or `samples`",
-        ),
-        (
-            "concurrency",
-            expanded,
-            file.concurrency.as_ref().map(|field| field.key),
-            "a call with `for_each`, `matrix` or `samples`",
-        ),
+        ("agent", file.wrote("prompt"), "a call with a `prompt`"),
+        ("stdin", file.wrote("run"), "a call with `run`"),
+        ("with", file.wrote("plan"), "a call with `plan`"),
+        ("default", file.wrote("ask"), "a call with `ask`"),
+        ("as", each, "a call with `for_each`"),
+        ("join", expanded, MANY),
+        ("concurrency", expanded, MANY),
     ];
-    for (key, there, at, owner) in rows {
+    for (key, there, owner) in rows {
         if !there && file.wrote(key) {
+            let at = file.places(key).map_or(name.at, |(key, _)| key);
             let message = format!("`{key}` means nothing in `{}`: it belongs to {owner}", name.value);
-            load.fault(
-                Diagnostic::error(code::CONTRADICTION, at.unwrap_or(name.at), message).help("remove it"),
-            );
+            load.fault(Diagnostic::error(code::CONTRADICTION, at, message).help("remove it"));
         }
     }
 }

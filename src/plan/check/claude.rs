@@ -80,8 +80,9 @@ pub(super) fn definitions(dir: &Path, root: &Path) -> HashMap<String, Definition
 }
 
 /// Reads the agent that a call uses.
-pub(super) fn read(load: &mut Load<'_>, definition: &Definition, used: Span) -> Option<Found> {
-    let number = load.files.open(&definition.path, &definition.path, Some(used), &mut load.faults)?;
+pub(super) fn read(load: &mut Load<'_>, definition: &Definition, root: &Path, used: Span) -> Option<Found> {
+    let shown = definition.path.strip_prefix(root).unwrap_or(&definition.path);
+    let number = load.files.open(&definition.path, shown, Some(used), &mut load.faults)?;
     let text = load.files.text(number);
     let at = load.whole(number);
     let (front, body) = match front_matter(&text) {

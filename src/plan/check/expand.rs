@@ -150,9 +150,12 @@ fn list(
 
 fn combinations(load: &mut Load<'_>, matrix: &MatrixFile, at: Span) -> (Vec<Combination>, Vec<String>) {
     let mut axes: Vec<(String, Vec<Value>)> = Vec::new();
+    let mut sound = true;
     for (axis, values) in &matrix.axes {
         axis_name(load, axis);
-        if values.is_empty() {
+        sound &= values.is_some();
+        let values = values.as_deref().unwrap_or(&[]);
+        if values.is_empty() && sound {
             let fault =
                 Diagnostic::error(code::MATRIX, axis.at, format!("the axis `{}` has no values", axis.value));
             load.fault(fault.help("give it at least one, or remove the axis"));

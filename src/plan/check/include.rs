@@ -29,8 +29,8 @@ pub(super) struct Merged {
     pub(super) providers: Named<ProviderFile>,
     /// The same for agents, each with the folder that its files are looked for in.
     pub(super) agents: Named<(AgentFile, Rc<Home>)>,
-    /// Every line of `include`, with the file that it brought in.
-    pub(super) lines: Vec<Include>,
+    /// The files, each once, with where it is first included.
+    pub(super) includes: Vec<Include>,
 }
 
 /// Names with where they stand and what they mean.
@@ -97,12 +97,11 @@ fn include(
     if !seen.insert(path.clone()) {
         return Vec::new();
     }
-    let at = written.at;
     let shown = home.shown.join(&written.value);
     let Some(number) = load.files.open(&path, &shown, Some(written.at), &mut load.faults) else {
         return Vec::new();
     };
-    merged.lines.push(Include { at, file: number });
+    merged.includes.push(Include { at: written.at, file: number });
     let text = load.files.text(number);
     let Some(tree) = yaml::parse(&text, number, &mut load.faults) else { return Vec::new() };
     let Some(mut file) = Reader::new(&mut load.faults).read::<IncludeFile>(&tree) else { return Vec::new() };

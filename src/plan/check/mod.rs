@@ -14,6 +14,7 @@ mod include;
 mod matrix;
 mod needs;
 mod output;
+mod places;
 mod providers;
 mod reconcile;
 mod text;
@@ -32,7 +33,7 @@ use super::load::Load;
 use super::read::At;
 use super::record::Record;
 use super::template::{Also, CallShape, Destination, Known, Names};
-use super::{Call, Places, Plan};
+use super::{Call, Plan};
 use crate::id::CallId;
 use needs::Edges;
 
@@ -83,6 +84,8 @@ struct Traits {
     expanded: bool,
     /// Its output is no result to reconcile: an answer of a person, or the end of the run.
     silent: bool,
+    /// The parent does not wait for it.
+    background: bool,
 }
 
 impl Scope<'_> {
@@ -104,7 +107,7 @@ impl Scope<'_> {
 pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Option<Checked> {
     top::refuse_unbuilt(&file, load);
     let merged = include::merge(load, &mut file, place);
-    let providers_at = merged.providers.iter().map(|(name, (id, _))| (name.clone(), id.at)).collect();
+    let places = places::of(&file, &merged);
     let vars = vars::resolve(load, merged.vars, place);
     let providers = providers::all(load, merged.providers);
 
@@ -125,7 +128,11 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
             positions.insert(id.value.clone(), positions.len());
             let expanded = call.as_ref().is_some_and(expand::is_expanded);
             let silent = call.as_ref().is_some_and(|call| call.wrote("stop") || call.wrote("ask"));
-            traits.push(Traits { expanded, silent });
+            let background = call
+                .as_ref()
+                .and_then(|call| call.background.as_ref())
+                .is_some_and(|background| background.value);
+            traits.push(Traits { expanded, silent, background });
             known.add_call(&id.value, if expanded { CallShape::Expanded } else { CallShape::Single });
         }
     }
@@ -144,12 +151,6 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
         names.also.push(Also::Reconcile);
         load.expression(&text.value, &names, &mut Vec::new())
     });
-    let places = Places {
-        vars: vars.iter().map(|var| (var.name.clone(), var.at)).collect(),
-        providers: providers_at,
-        includes: merged.lines,
-        keys: top::keys(&file),
-    };
     let require = top::require(load, file.require.take(), &scope);
     let limits = top::limits(load, file.limits.take());
     let stem =

@@ -12,6 +12,7 @@ use crate::plan::diagnostic::{Diagnostic, Span};
 use crate::plan::file::agent::{ApiWord, ProviderFile, RateFile};
 use crate::plan::load::{Environment, Load};
 use crate::plan::read::{At, Entries, Field};
+use crate::plan::record::Record as _;
 use crate::plan::suggest::{did_you_mean, list};
 use crate::plan::{Api, DeclaredRate, ModelName, Provider, code, unbuilt};
 
@@ -140,7 +141,6 @@ fn built_in(environment: &Environment) -> IndexMap<String, Provider> {
 }
 
 fn one(load: &mut Load<'_>, name: &At<String>, file: ProviderFile, before: Option<&Provider>) -> Provider {
-    let ProviderFile { api, base_url, api_key_env, rate, headers, .. } = file;
     if name.value.is_empty() || name.value.contains(['/', ' ']) {
         let message = format!("`{}` cannot be the name of a provider", name.value);
         load.fault(
@@ -148,8 +148,8 @@ fn one(load: &mut Load<'_>, name: &At<String>, file: ProviderFile, before: Optio
         );
     }
     if before.is_none() {
-        for (key, there) in [("api", api.is_some()), ("base_url", base_url.is_some())] {
-            if !there {
+        for key in ["api", "base_url"] {
+            if !file.wrote(key) {
                 let message = format!("the provider `{}` has no `{key}`", name.value);
                 let help =
                     if key == "api" { "add `api: openai-chat`" } else { "add `base_url: https://…/v1`" };
@@ -157,6 +157,7 @@ fn one(load: &mut Load<'_>, name: &At<String>, file: ProviderFile, before: Optio
             }
         }
     }
+    let ProviderFile { api, base_url, api_key_env, rate, headers, .. } = file;
     if let Some(api) = api.as_ref().filter(|api| api.value == ApiWord::Gemini) {
         load.fault(unbuilt::GEMINI.refuse(api.at));
     }

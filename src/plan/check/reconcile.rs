@@ -13,11 +13,11 @@ use crate::plan::file::reconcile::{
     OnConflict, OnConflictWord, ReconcileFile, SimilarFile, StrategyWord, keys_of,
 };
 use crate::plan::file::value::{Data, DataKind};
-use crate::plan::load::Load;
+use crate::plan::load::{Load, SettingsCheck};
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::{Record as _, Word as _};
 use crate::plan::suggest::{did_you_mean, list};
-use crate::plan::template::{Mention, Names};
+use crate::plan::template::{Destination, Mention, Names};
 use crate::plan::{Quantity, Reconcile, Strategy, code, unbuilt};
 
 /// Keys that every strategy has.
@@ -26,7 +26,9 @@ const COMMON: &[&str] = &["of", "strategy", "min"];
 /// The parent's last step.
 ///
 /// Without `of` it reads every call that nothing else consumes: no other call needs it or
-/// mentions it. A question to a person and the end of the run are no results and are left out.
+/// mentions it. A question to a person and the end of the run are no results and are left out,
+/// and so is a background call, which the parent does not wait for: its notification says how it
+/// ended. Where there is nothing else, the background calls are what there is to read.
 pub(super) fn last(
     load: &mut Load<'_>,
     file: Key<ReconcileFile>,
@@ -40,13 +42,15 @@ pub(super) fn last(
             *slot = true;
         }
     }
-    let open: Vec<usize> = consumed
-        .iter()
-        .zip(scope.traits)
-        .enumerate()
-        .filter(|(_, (consumed, call))| !**consumed && !call.silent)
-        .map(|(position, _)| position)
-        .collect();
+    let results = || {
+        let calls = consumed.iter().zip(scope.traits).enumerate();
+        calls.filter(|(_, (consumed, call))| !**consumed && !call.silent)
+    };
+    let mut open: Vec<usize> =
+        results().filter(|(_, (_, call))| !call.background).map(|(position, _)| position).collect();
+    if open.is_empty() {
+        open = results().map(|(position, _)| position).collect();
+    }
     match file {
         Some(file) => step(load, *file, open, agents, scope, &mut Vec::new()),
         None => Reconcile { at: Span::default(), of: open, strategy: collect(), min: None },
@@ -122,46 +126,60 @@ fn strategy(
         let fault = Diagnostic::error(code::MISSING_KEY, place, "the strategy `command` needs a `command`");
         load.fault(fault.help("add `command: …`; it gets the results as JSON on standard input"));
     }
-    if word == StrategyWord::Best && !file.wrote("by") {
+    if word == StrategyWord::Best && !file.wrote("by") && !file.wrote("cross_check") {
         let fault = Diagnostic::error(code::MISSING_KEY, place, "the strategy `best` needs `by`");
         load.fault(fault.help("add `by: /score`, or another thing to rank by"));
     }
     let command = command.as_ref().map(|command| load.command(&command.value, &names, mentions));
     let mut settings = Map::new();
-    if let Some(prompt) = prompt {
-        if let Some(text) = load.prompt_text(prompt.value.clone(), scope.place) {
-            load.template(&text, &names, crate::plan::template::Destination::Prompt, mentions);
-            settings.insert("prompt".to_owned(), Value::String(text.text));
-        }
+    let prompt = prompt.as_ref().and_then(|prompt| load.prompt_text(prompt.value.clone(), scope.place));
+    if let Some(text) = prompt {
+        load.template(&text, &names, Destination::Prompt, mentions);
+        settings.insert("prompt".to_owned(), Value::String(text.text));
     }
+    let before = load.faults.len();
     read_settings(load, &file, agents, scope, &mut settings);
+    if let (Some(check), false) = (load.given.settings_check, load.any_error_since(before)) {
+        meaning(load, check, &file, word, place, &settings);
+    }
     Strategy { name: word.word().to_owned(), settings, command }
 }
 
 /// Refuses keys that mean nothing to the strategy.
 fn refuse_foreign(load: &mut Load<'_>, file: &ReconcileFile, word: StrategyWord, at: Span) {
-    const ALL: &[StrategyWord] = &[
-        StrategyWord::Collect,
-        StrategyWord::Compare,
-        StrategyWord::Vote,
-        StrategyWord::Merge,
-        StrategyWord::Best,
-        StrategyWord::Patch,
-        StrategyWord::Synthesize,
-        StrategyWord::Command,
-    ];
     for key in ReconcileFile::KEYS {
         if !file.wrote(key) || COMMON.contains(key) || keys_of(word).contains(key) {
             continue;
         }
-        let owners: Vec<String> = ALL
+        let owners: Vec<String> = StrategyWord::ALL
             .iter()
             .filter(|other| keys_of(**other).contains(key))
             .map(|other| format!("`{}`", other.word()))
             .collect();
         let message = format!("`{key}` means nothing to the strategy `{}`", word.word());
+        let at = file.places(key).map_or(at, |(key, _)| key);
         let fault = Diagnostic::error(code::CONTRADICTION, at, message);
         load.fault(fault.help(format!("it belongs to {}", list(&owners, "and"))));
+    }
+}
+
+/// Lets whoever reconciles say whether the settings mean something, and shows the key that does not.
+fn meaning(
+    load: &mut Load<'_>,
+    check: SettingsCheck,
+    file: &ReconcileFile,
+    word: StrategyWord,
+    place: Span,
+    settings: &Map<String, Value>,
+) {
+    if matches!(word, StrategyWord::Patch | StrategyWord::Synthesize) {
+        return;
+    }
+    if let Err(fault) = check(word.word(), settings) {
+        let key = fault.key.split('.').next().unwrap_or("");
+        let at = file.places(key).map_or(place, |(_, value)| value);
+        let message = format!("`{}`: {}", fault.key, fault.message);
+        load.fault(Diagnostic::error(code::SETTING, at, message).help(fault.help));
     }
 }
 
@@ -172,7 +190,7 @@ fn read_settings(
     scope: &Scope<'_>,
     settings: &mut Map<String, Value>,
 ) {
-    let lists = [("on", &file.on), ("key", &file.key), ("conflicts", &file.conflicts)];
+    let lists = [("on", &file.on), ("conflicts", &file.conflicts)];
     for (key, list) in lists {
         if let Some(list) = list {
             let list = pointers(load, &list.value, list.at);
@@ -194,12 +212,16 @@ fn read_settings(
         weighed(load, &weights.value, agents, scope);
     }
     let plain = [
+        ("rule", &file.rule),
         ("quorum", &file.quorum),
         ("ties", &file.ties),
         ("weights", &file.weights),
         ("normalize", &file.normalize),
+        ("key", &file.key),
         ("keep", &file.keep),
         ("by", &file.by),
+        ("similarity", &file.similarity),
+        ("cross_check", &file.cross_check),
     ];
     for (key, data) in plain {
         if let Some(data) = data {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use super::{Scope, at_least_one};
-use crate::plan::diagnostic::{Diagnostic, Span};
+use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::{AtEndWord, LimitsFile, PlanFile, ReportFile, RequireCount, RequireFile};
 use crate::plan::load::Load;
 use crate::plan::read::Key;
@@ -51,23 +51,6 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
             load.fault(row.refuse(at));
         }
     }
-}
-
-/// Where the keys stand that advice points at: `require`, and those of `limits` under `limits.…`.
-pub(super) fn keys(file: &PlanFile) -> IndexMap<String, Span> {
-    let mut keys = IndexMap::new();
-    let mut add = |name: &str, at: Option<Span>| {
-        if let Some(at) = at {
-            keys.insert(name.to_owned(), at);
-        }
-    };
-    add("require", file.require.as_ref().map(|field| field.key));
-    if let Some(limits) = file.limits.as_ref().map(|limits| &limits.value) {
-        add("limits.concurrency", limits.concurrency.as_ref().map(|field| field.key));
-        add("limits.calls", limits.calls.as_ref().map(|field| field.key));
-        add("limits.time", limits.time.as_ref().map(|field| field.key));
-    }
-    keys
 }
 
 /// Bounds on the whole run.

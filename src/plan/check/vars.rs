@@ -67,7 +67,7 @@ impl Var {
     }
 
     /// What a text given from outside means for this var.
-    fn from_text(&self, text: &str) -> Option<Value> {
+    fn value_of(&self, text: &str) -> Option<Value> {
         let as_yaml = || {
             let mut faults = Vec::new();
             let tree = yaml::parse(text, 0, &mut faults)?;
@@ -217,7 +217,7 @@ fn set_text(
     start: usize,
 ) {
     var.given = true;
-    let value = var.from_text(text);
+    let value = var.value_of(text);
     let objection = match &value {
         Some(value) => var.objection(value),
         None => Some(format!("the var `{}` cannot be read from this text", var.name)),

@@ -385,8 +385,8 @@ impl Read for ForEach {
 /// Axes with their values, and what is added and left out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MatrixFile {
-    /// Each axis with its values.
-    pub(crate) axes: Vec<(At<String>, Vec<Data>)>,
+    /// Each axis with its values; `None` for one whose values could not be read.
+    pub(crate) axes: Vec<(At<String>, Option<Vec<Data>>)>,
     /// Combinations to add to, or to add.
     pub(crate) include: Vec<Data>,
     /// Combinations to leave out.
@@ -400,10 +400,10 @@ impl Read for MatrixFile {
         };
         let mut matrix = MatrixFile::default();
         for entry in entries {
-            let Some(values) = reader.read::<Vec<Data>>(&entry.value) else { continue };
+            let values = reader.read::<Vec<Data>>(&entry.value);
             match &*entry.key {
-                "include" => matrix.include = values,
-                "exclude" => matrix.exclude = values,
+                "include" => matrix.include = values.unwrap_or_default(),
+                "exclude" => matrix.exclude = values.unwrap_or_default(),
                 axis => matrix.axes.push((At { at: entry.at, value: axis.to_owned() }, values)),
             }
         }

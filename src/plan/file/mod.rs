@@ -19,7 +19,7 @@ use self::value::{CommandText, Data, Text, Time, TokenCount};
 use super::Quantity;
 use super::read::{At, Entries, OneOrMany, Read, Reader};
 use super::record::{record, words};
-use super::yaml::{Kind, Node};
+use super::yaml::{Entry, Kind, Node};
 
 record! {
     /// A plan: which agent calls to make, which of them need which others, and how the parent reconciles what comes back.
@@ -92,7 +92,7 @@ record! {
         r#type: VarType,
         /// The values that it can have.
         r#enum: Vec<Data>,
-        /// Its value where it is not given; only with `required: false`.
+        /// Its value where it is not given.
         default: Data,
     }
 }
@@ -100,7 +100,7 @@ record! {
 /// A var: a value, or what it must be given as.
 #[derive(Debug, Clone)]
 pub(crate) enum VarShape {
-    /// A map with the key `required`.
+    /// A map of nothing but the keys of a declaration, `required` or `default` among them.
     Declared(Box<VarFile>),
     /// Anything else is its default.
     Default(Data),
@@ -109,7 +109,7 @@ pub(crate) enum VarShape {
 impl Read for VarShape {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<VarShape> {
         match &node.kind {
-            Kind::Map(entries) if entries.iter().any(|entry| entry.key == "required") => {
+            Kind::Map(entries) if declares(entries) => {
                 <Box<VarFile>>::read(node, reader).map(VarShape::Declared)
             }
             Kind::Scalar(..) | Kind::List(_) | Kind::Map(_) | Kind::Shared(_) | Kind::Broken => {
@@ -117,6 +117,16 @@ impl Read for VarShape {
             }
         }
     }
+}
+
+/// True where a map says what a var must be rather than what it is.
+///
+/// `required` alone says so, whatever stands beside it; `default` says so only where nothing else
+/// does than a declaration may have, so that a var can still be a map with a `default` in it.
+fn declares(entries: &[Entry<'_>]) -> bool {
+    let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+    let known = |key: &str| ["required", "description", "type", "enum", "default"].contains(&key);
+    has("required") || (has("default") && entries.iter().all(|entry| known(&entry.key)))
 }
 
 impl JsonSchema for VarShape {

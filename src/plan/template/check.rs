@@ -10,14 +10,14 @@ use minijinja::machinery::ast::{self, Stmt};
 use minijinja::machinery::parse_expr;
 
 use super::emit::{Emit, route};
-use super::fault::{self, report};
-use super::names::Names;
+use super::names::{CallShape, Names};
 use super::place::Places;
 use super::reach::start_of;
 use super::shape::{Origin, Shape};
 use super::shell::Shell;
 use super::syntax::emit_range;
 use super::{Facts, Mention};
+use crate::plan::code;
 use crate::plan::diagnostic::{Diagnostic, Span};
 
 /// What a walk collects. Read on with [`Check::finish`].
@@ -81,7 +81,7 @@ impl<'c> Check<'c> {
         if open && !self.emits.is_empty() && self.faults.is_empty() {
             let help = "close it, so that it is clear how the values in it are quoted";
             self.fault(
-                fault::SHELL,
+                code::TEMPLATE_SHELL,
                 0..self.text.len(),
                 "a quote or bracket of this text is never closed",
                 help,
@@ -117,7 +117,8 @@ impl<'c> Check<'c> {
     ) {
         let help = help.into();
         let span = self.span(at);
-        report(self.faults, code, span, message, "", (!help.is_empty()).then_some(help));
+        let help = (!help.is_empty()).then_some(help);
+        self.faults.push(Diagnostic::error(code, span, message).maybe_help(help));
     }
 
     /// Where these bytes stand in the file.
@@ -193,7 +194,7 @@ impl<'c> Check<'c> {
                 if self.shell.is_some() && self.captures.is_empty() {
                     let help = "use the filter on the value: `{{ value | filter }}`";
                     self.fault(
-                        fault::SHELL,
+                        code::TEMPLATE_SHELL,
                         start_of(&block.filter)..end,
                         "a `filter` block cannot hold shell text",
                         help,
@@ -213,7 +214,7 @@ impl<'c> Check<'c> {
         let element = self.spot(&each.iter).element();
         if each.recursive {
             let at = start_of(&each.iter)..each.iter.span().end_offset as usize;
-            self.fault(fault::LEFT_OUT, at, "a loop cannot be recursive here", "");
+            self.fault(code::TEMPLATE_LEFT_OUT, at, "a loop cannot be recursive here", "");
         }
         let shell = self.shell.clone();
         self.scopes.push(Vec::new());
@@ -249,7 +250,12 @@ impl<'c> Check<'c> {
         let kept = one.clone();
         self.shell = Some(one.or(other).unwrap_or_else(|| {
             let message = "what follows is in quotes or not, depending on this";
-            self.fault(fault::SHELL, at, message, "open and close quotes and brackets on the same path");
+            self.fault(
+                code::TEMPLATE_SHELL,
+                at,
+                message,
+                "open and close quotes and brackets on the same path",
+            );
             kept
         }));
     }
@@ -271,7 +277,7 @@ impl<'c> Check<'c> {
             None => None,
             Some(Ok(quoting)) => Some(quoting),
             Some(Err(refusal)) => {
-                self.fault(fault::SHELL, at.clone(), refusal.message, refusal.help);
+                self.fault(code::TEMPLATE_SHELL, at.clone(), refusal.message, refusal.help);
                 return;
             }
         };
@@ -285,12 +291,12 @@ impl<'c> Check<'c> {
     fn without_broken_instance(&self, shape: Shape) -> Shape {
         let stands =
             |at: &Range<usize>| self.text.get(at.clone()).is_some_and(|text| parse_expr(text).is_ok());
-        match shape {
-            Shape::Said(Origin { sources, whole, instance: Some(at) }) if !stands(&at) => {
-                Shape::Said(Origin { sources, whole, instance: None })
-            }
-            shape => shape,
+        if let Shape::Said(Origin { sources, whole, instance: Some(at) }) = &shape
+            && !stands(at)
+        {
+            return Shape::Said(Origin { sources: sources.clone(), whole: *whole, instance: None });
         }
+        shape
     }
 
     /// The value of an expression, whose place is remembered for errors at run time.
@@ -305,22 +311,21 @@ impl<'c> Check<'c> {
     }
 
     fn assign(&mut self, target: &ast::Expr, shape: Shape) {
-        match target {
-            ast::Expr::Var(var) if var.id.starts_with("__") => {
-                let at = start_of(target)..var.span().end_offset as usize;
-                self.fault(fault::NAME, at, "names that begin with `__` cannot be given", "");
+        let at = start_of(target)..target.span().end_offset as usize;
+        if let ast::Expr::Var(var) = target {
+            if var.id.starts_with("__") {
+                self.fault(code::TEMPLATE_NAME, at, "names that begin with `__` cannot be given", "");
+            } else {
+                self.define(var.id, shape);
             }
-            ast::Expr::Var(var) => self.define(var.id, shape),
-            ast::Expr::List(list) => {
-                let element = shape.element();
-                for item in &list.items {
-                    self.assign(item, element.clone());
-                }
+        } else if let ast::Expr::List(list) = target {
+            let element = shape.element();
+            for item in &list.items {
+                self.assign(item, element.clone());
             }
-            other => {
-                let at = start_of(other)..other.span().end_offset as usize;
-                self.fault(fault::LEFT_OUT, at, "only a name can be set", "write `{% set name = … %}`");
-            }
+        } else {
+            let help = "write `{% set name = … %}`";
+            self.fault(code::TEMPLATE_LEFT_OUT, at, "only a name can be set", help);
         }
     }
 
@@ -332,15 +337,16 @@ impl<'c> Check<'c> {
 
     /// A call is not a text; what it said is.
     fn not_a_call(&mut self, shape: &Shape, at: Range<usize>) {
-        let (part, what) = match shape {
-            Shape::Call(_, super::CallShape::Expanded) => ("outputs", "call"),
-            Shape::Call(_, super::CallShape::Single) => ("output", "call"),
-            Shape::Instance(..) => ("output", "instance of a call"),
-            _ => return,
+        let (part, what) = if let Shape::Call(_, expanded) = shape {
+            (if *expanded == CallShape::Expanded { "outputs" } else { "output" }, "call")
+        } else if let Shape::Instance(..) = shape {
+            ("output", "instance of a call")
+        } else {
+            return;
         };
         let written = self.text.get(at.clone()).unwrap_or("").to_owned();
         let help = format!("write `{written}.{part}`");
-        self.fault(fault::ATTRIBUTE, at, format!("this is a whole {what}, not a text"), help);
+        self.fault(code::TEMPLATE_ATTRIBUTE, at, format!("this is a whole {what}, not a text"), help);
     }
 }
 

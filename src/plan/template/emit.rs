@@ -49,13 +49,12 @@ pub(super) enum Entry {
 impl Emit {
     /// A place where a value of this shape enters.
     pub(super) fn new(at: Range<usize>, shape: &Shape, quoting: Option<Quoting>) -> Emit {
-        let (into, instance) = match shape {
-            Shape::Outputs(call) => (Entry::Each(call.clone()), None),
-            Shape::Said(origin) => (Entry::of(origin), origin.instance.clone()),
-            other => match Shape::made_of([other]) {
-                Shape::Said(origin) => (Entry::of(&origin), origin.instance),
-                _ => (Entry::Text, None),
-            },
+        let (into, instance) = if let Shape::Outputs(call) = shape {
+            (Entry::Each(call.clone()), None)
+        } else if let Some(origin) = shape.origin() {
+            (Entry::of(&origin), origin.instance)
+        } else {
+            (Entry::Text, None)
         };
         Emit { at: narrow(at), into, quoting, instance: instance.map(narrow) }
     }

@@ -23,6 +23,9 @@ pub(super) const BYTES_PER_TOKEN: u64 = 4;
 /// The longest item that stands in a sentence as it is.
 const MAX_INLINE: usize = 1024;
 
+/// How many digits the word of a marker has.
+const WORD: usize = 12;
+
 /// What bounds what is not the output of a call.
 fn default_pass() -> Pass {
     Pass { fields: Vec::new(), max_tokens: Tokens(16_000), as_file: false, overflow: Overflow::Truncate }
@@ -166,7 +169,7 @@ impl What<'_> {
     /// Between markers, as it is.
     fn marked(&self, text: &str) -> String {
         let name = self.name();
-        let word = word_not_in(&name, text);
+        let word = word_not_in(&name, text, WORD);
         let status = self.status.map(|status| format!(" status=\"{status}\"")).unwrap_or_default();
         format!("<result of=\"{name}\"{status} id=\"{word}\">\n{text}\n</result {word}>")
     }
@@ -188,7 +191,7 @@ impl What<'_> {
 }
 
 /// The same word for the same text, and none that the text contains.
-fn word_not_in(name: &str, text: &str) -> String {
+fn word_not_in(name: &str, text: &str, length: usize) -> String {
     let mut round: u64 = 0;
     loop {
         let mut hasher = blake3::Hasher::new();
@@ -197,7 +200,7 @@ fn word_not_in(name: &str, text: &str) -> String {
         hasher.update(&[0]);
         hasher.update(text.as_bytes());
         let hash = hasher.finalize().to_hex();
-        let word = hash.as_str().get(..12).unwrap_or_default();
+        let word = hash.as_str().get(..length).unwrap_or_default();
         if !text.contains(word) {
             return word.to_owned();
         }
@@ -246,4 +249,25 @@ fn thousands(number: usize) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_the_text_contains_is_not_taken() {
+        for left in "0123456789abcdef".chars() {
+            let text = "0123456789abcdef".replace(left, "");
+            assert_eq!(word_not_in("graph", &text, 1), left.to_string());
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_groups() {
+        assert_eq!(
+            [0, 999, 1000, 12345, 1234567].map(thousands),
+            ["0", "999", "1,000", "12,345", "1,234,567"]
+        );
+    }
 }

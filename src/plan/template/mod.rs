@@ -6,7 +6,6 @@
 
 mod check;
 mod emit;
-mod fault;
 mod files;
 mod filters;
 mod insertion;
@@ -15,6 +14,7 @@ mod place;
 mod reach;
 mod render;
 mod resolve;
+mod scope;
 mod shape;
 mod shell;
 mod syntax;

@@ -8,10 +8,10 @@ use minijinja::machinery::ast::{self, BinOpKind, CallArg, CallType, Expr, UnaryO
 use minijinja::value::ValueKind;
 
 use super::check::Check;
-use super::fault;
 use super::filters::{self, FUNCTIONS};
-use super::names::closest;
 use super::shape::{Root, Shape};
+use crate::plan::code;
+use crate::plan::suggest::did_you_mean;
 
 /// Filters that give some of the elements of a list.
 const SELECTING: [&str; 8] =
@@ -53,23 +53,42 @@ fn whole(expr: &Expr) -> Range<usize> {
 impl Check<'_> {
     /// What an expression is, as a value: a name at the top that is not a value is reported.
     pub(super) fn value(&mut self, expr: &Expr) -> Shape {
-        match self.reach(expr) {
+        let shape = self.reach(expr);
+        match &shape {
             Shape::Root(Root::Calls) => {
                 let help =
                     "name the call, as in `calls.<id>.output`: it has to be known before the run starts";
-                self.fault(fault::DYNAMIC, whole(expr), "`calls` cannot be used as a whole", help);
+                self.fault(code::TEMPLATE_DYNAMIC, whole(expr), "`calls` cannot be used as a whole", help);
                 Shape::Faulty
             }
             Shape::Root(Root::Vars) => {
                 self.all_vars();
                 Shape::Own
             }
-            shape @ Shape::Call(..) => {
+            Shape::Call(..) => {
                 self.mention(&shape, None, whole(expr));
                 shape
             }
-            shape => shape,
+            Shape::Root(Root::Env | Root::Matrix | Root::Run | Root::Reconcile)
+            | Shape::Own
+            | Shape::Outputs(_)
+            | Shape::Instance(..)
+            | Shape::Notifications
+            | Shape::Notification
+            | Shape::Loop(_)
+            | Shape::Said(_)
+            | Shape::Faulty => shape,
         }
+    }
+
+    /// As [`Check::value`], where a name that is set on some paths only is all right.
+    fn perhaps(&mut self, expr: &Expr) -> Shape {
+        if let Expr::Var(var) = expr
+            && let Some(local) = self.local(var.id)
+        {
+            return local.shape.clone();
+        }
+        self.value(expr)
     }
 
     fn reach(&mut self, expr: &Expr) -> Shape {
@@ -87,10 +106,7 @@ impl Check<'_> {
                 for bound in [&slice.start, &slice.stop, &slice.step].into_iter().flatten() {
                     self.value(bound);
                 }
-                match base {
-                    Shape::Outputs(_) | Shape::Notifications => base,
-                    other => Shape::made_of([&other]),
-                }
+                if base.is_list() { base } else { Shape::made_of([&base]) }
             }
             Expr::UnaryOp(op) => {
                 let operand = self.value(&op.expr);
@@ -117,7 +133,11 @@ impl Check<'_> {
             }
             Expr::Filter(_) => self.filters(expr, Shape::Own),
             Expr::Test(test) => {
-                self.value(&test.expr);
+                if matches!(test.name, "defined" | "undefined") {
+                    self.perhaps(&test.expr);
+                } else {
+                    self.value(&test.expr);
+                }
                 self.arguments(&test.args);
                 let start = test.span().start_offset as usize;
                 self.is_test(test.name, start..start + test.name.len());
@@ -154,7 +174,7 @@ impl Check<'_> {
         if base == Shape::Root(Root::Calls) {
             let help = "write the id itself, as in `calls[\"my-call\"].output`: what a call needs has to be known before the run starts";
             self.fault(
-                fault::DYNAMIC,
+                code::TEMPLATE_DYNAMIC,
                 whole(&get.subscript_expr),
                 "a call cannot be looked up by a computed name",
                 help,
@@ -174,14 +194,22 @@ impl Check<'_> {
                 Shape::Own
             }
             Shape::Root(Root::Calls) => {
-                self.fault(fault::DYNAMIC, at, "calls are named, not numbered", "write `calls.<id>`");
+                self.fault(code::TEMPLATE_DYNAMIC, at, "calls are named, not numbered", "write `calls.<id>`");
                 Shape::Faulty
             }
-            shape @ Shape::Call(..) => {
-                self.mention(&shape, None, at);
-                Shape::made_of([&shape])
+            Shape::Call(..) => {
+                self.mention(&base, None, at);
+                Shape::made_of([&base])
             }
-            other => Shape::made_of([&other]),
+            Shape::Outputs(_)
+            | Shape::Notifications
+            | Shape::Root(Root::Env | Root::Matrix | Root::Run | Root::Reconcile)
+            | Shape::Own
+            | Shape::Instance(..)
+            | Shape::Notification
+            | Shape::Loop(_)
+            | Shape::Said(_)
+            | Shape::Faulty => Shape::made_of([&base]),
         }
     }
 
@@ -217,6 +245,7 @@ impl Check<'_> {
         let Expr::Filter(filter) = expr else { return self.value(expr) };
         let base = match &filter.expr {
             Some(inner @ Expr::Filter(_)) => self.filters(inner, head),
+            Some(inner) if matches!(filter.name, "default" | "d") => self.perhaps(inner),
             Some(inner) => self.value(inner),
             None => head,
         };
@@ -224,12 +253,12 @@ impl Check<'_> {
         let start = filter.span().start_offset as usize;
         self.is_filter(filter.name, start..start + filter.name.len());
         self.named_arguments(filter);
-        match base {
-            Shape::Outputs(_) | Shape::Notifications if SELECTING.contains(&filter.name) => base,
-            Shape::Outputs(_) | Shape::Notifications if matches!(filter.name, "first" | "last") => {
-                self.any_item(base, true, whole(expr))
-            }
-            other => Shape::made_of([&other, &arguments]),
+        if base.is_list() && SELECTING.contains(&filter.name) {
+            base
+        } else if base.is_list() && matches!(filter.name, "first" | "last") {
+            self.any_item(base, true, whole(expr))
+        } else {
+            Shape::made_of([&base, &arguments])
         }
     }
 
@@ -261,24 +290,21 @@ impl Check<'_> {
 
     fn is_filter(&mut self, name: &str, at: Range<usize>) {
         if !filters::names().any(|known| known == name) {
-            let near = closest(name, filters::names()).or(match name {
-                "strip" => Some("trim"),
-                "to_json" | "dump" => Some("json"),
-                "to_yaml" => Some("yaml"),
-                "len" | "size" => Some("length"),
-                "concat" => Some("join"),
-                _ => None,
-            });
-            let help = near.map_or_else(String::new, |near| format!("did you mean `{near}`?"));
-            self.fault(fault::FILTER, at, format!("there is no filter `{name}`"), help);
+            let help = match name {
+                "strip" => "write `trim`".to_owned(),
+                "to_json" | "dump" => "write `json`".to_owned(),
+                "to_yaml" => "write `yaml`".to_owned(),
+                "len" | "size" => "write `length`".to_owned(),
+                name => did_you_mean(name, filters::names()).unwrap_or_default(),
+            };
+            self.fault(code::TEMPLATE_FILTER, at, format!("there is no filter `{name}`"), help);
         }
     }
 
     fn is_test(&mut self, name: &str, at: Range<usize>) {
         if !filters::TESTS.contains(&name) {
-            let near = closest(name, filters::TESTS);
-            let help = near.map_or_else(String::new, |near| format!("did you mean `{near}`?"));
-            self.fault(fault::FILTER, at, format!("there is no test `{name}`"), help);
+            let help = did_you_mean(name, filters::TESTS).unwrap_or_default();
+            self.fault(code::TEMPLATE_FILTER, at, format!("there is no test `{name}`"), help);
         }
     }
 
@@ -292,12 +318,11 @@ impl Check<'_> {
                 let help = if filters::names().any(|filter| filter == name) {
                     format!("it is a filter: write `… | {name}`")
                 } else {
-                    let near = closest(name, FUNCTIONS);
-                    near.map_or_else(String::new, |near| format!("did you mean `{near}`?"))
+                    did_you_mean(name, FUNCTIONS).unwrap_or_default()
                 };
                 let start = start_of(&call.expr);
                 self.fault(
-                    fault::FILTER,
+                    code::TEMPLATE_FILTER,
                     start..start + name.len(),
                     format!("there is no function `{name}`"),
                     help,
@@ -324,11 +349,11 @@ impl Check<'_> {
                 };
                 let end = call.expr.span().end_offset as usize;
                 let message = format!("values have no methods such as `{name}()`");
-                self.fault(fault::FILTER, end - name.len()..end, message, help);
+                self.fault(code::TEMPLATE_FILTER, end - name.len()..end, message, help);
             }
             CallType::Function(_) | CallType::Object(_) => {
                 self.value(&call.expr);
-                self.fault(fault::FILTER, at, "this is not a function", "");
+                self.fault(code::TEMPLATE_FILTER, at, "this is not a function", "");
             }
         }
         Shape::Faulty

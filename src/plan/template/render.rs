@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
+use minijinja::value::{Object, ObjectRepr, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 
 use super::emit::{ENTER, unroute};
@@ -217,12 +217,15 @@ pub(super) fn plain_text(value: &Value) -> Result<String, Error> {
     if let Some(text) = value.as_str() {
         return Ok(text.to_owned());
     }
-    match value.kind() {
-        ValueKind::None => Ok(String::new()),
-        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
-        ValueKind::Bytes => Ok(String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()),
-        _ => serde_json::to_string(value)
-            .map_err(|error| wrong(format!("this cannot be written as text: {error}"))),
+    if value.is_none() {
+        Ok(String::new())
+    } else if value.is_undefined() {
+        Err(Error::from(ErrorKind::UndefinedError))
+    } else if let Some(bytes) = value.as_bytes() {
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    } else {
+        serde_json::to_string(value)
+            .map_err(|error| wrong(format!("this cannot be written as text: {error}")))
     }
 }
 
@@ -262,22 +265,20 @@ fn enter(state: &State, value: Value, number: usize, index: Option<Value>) -> Re
 
 /// The engine's error in our words, with its place in the plan.
 fn failed(error: &Error, at: crate::plan::diagnostic::Span, text: &str, facts: &Facts) -> RenderError {
-    let message = match error.kind() {
-        ErrorKind::OutOfFuel => {
-            format!("this template takes more than {MAX_STEPS} steps: one of its loops is too long")
+    let kind = error.kind();
+    let message = if kind == ErrorKind::OutOfFuel {
+        format!("this template takes more than {MAX_STEPS} steps: one of its loops is too long")
+    } else if kind == ErrorKind::WriteFailure {
+        format!("this template comes to more than {} MiB", MAX_TEXT >> 20)
+    } else if let Some(detail) = error.detail() {
+        match detail.strip_suffix(" is undefined") {
+            Some(name) if kind == ErrorKind::UndefinedError => format!("{name} has no value"),
+            Some(_) | None => detail.to_owned(),
         }
-        ErrorKind::WriteFailure => format!("this template comes to more than {} MiB", MAX_TEXT >> 20),
-        ErrorKind::UndefinedError => match error.detail() {
-            Some(detail) => match detail.strip_suffix(" is undefined") {
-                Some(name) => format!("{name} has no value"),
-                None => detail.to_owned(),
-            },
-            None => "a value is missing".to_owned(),
-        },
-        kind => match error.detail() {
-            Some(detail) => detail.to_owned(),
-            None => kind.to_string(),
-        },
+    } else if kind == ErrorKind::UndefinedError {
+        "a value is missing".to_owned()
+    } else {
+        kind.to_string()
     };
     let place = error.range().and_then(|range| {
         let start = unroute(text, &facts.emits, range.start) as u64;

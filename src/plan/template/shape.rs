@@ -92,6 +92,11 @@ impl Shape {
         if one == other { one } else { Shape::made_of([&one, &other]) }
     }
 
+    /// True for a list whose elements are known to be instances or notifications.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self, Shape::Outputs(_) | Shape::Notifications)
+    }
+
     /// One element of it.
     pub(super) fn element(&self) -> Shape {
         match self {
@@ -106,7 +111,7 @@ impl Shape {
     }
 
     /// Who said it; `None` for what fanout may say in its own voice.
-    fn origin(&self) -> Option<Origin> {
+    pub(super) fn origin(&self) -> Option<Origin> {
         let of = |source: Source| Some(Origin { sources: vec![source], whole: false, instance: None });
         match self {
             Shape::Own | Shape::Loop(_) | Shape::Faulty => None,

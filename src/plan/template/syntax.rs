@@ -9,10 +9,10 @@ use std::sync::LazyLock;
 use minijinja::machinery::{Token, ast, parse, parse_expr, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
-use super::fault;
-use super::names::closest;
 use super::place::Places;
+use crate::plan::code;
 use crate::plan::diagnostic::Diagnostic;
+use crate::plan::suggest::did_you_mean;
 
 /// How deep one tag may nest, counted generously: every operator, dot and bracket is a step.
 const MAX_STEPS: usize = 300;
@@ -33,7 +33,7 @@ impl SyntaxFault {
     /// Adds it, for a text that begins at `offset` of the scalar.
     pub(super) fn report(self, places: &Places, offset: usize, faults: &mut Vec<Diagnostic>) {
         let at = places.span(offset + self.at.start..offset + self.at.end);
-        fault::report(faults, fault::SYNTAX, at, self.message, "", self.help);
+        faults.push(Diagnostic::error(code::TEMPLATE_SYNTAX, at, self.message).maybe_help(self.help));
     }
 }
 
@@ -49,7 +49,10 @@ pub(super) fn dialect() -> SyntaxConfig {
 /// True for a text that stands for itself, so that nothing needs to be read.
 pub(super) fn is_plain(text: &str) -> bool {
     let opens = |pair: &[u8]| matches!(pair, b"{{" | b"{%" | b"{#" | b"}}");
-    !text.as_bytes().windows(2).any(opens)
+    // `${#name}` of a shell is no comment.
+    let comment = |text: &str| text.split_once("{#").is_some_and(|(_, rest)| rest.contains("#}"));
+    let tags = |text: &str| ["{{", "{%", "}}"].iter().any(|tag| text.contains(tag));
+    !text.as_bytes().windows(2).any(opens) || !tags(text) && !comment(text)
 }
 
 /// Reads a template: the statements of its top level.
@@ -68,24 +71,25 @@ pub(super) fn read_expression(text: &str) -> Result<ast::Expr<'_>, SyntaxFault> 
 pub(super) fn unwrapped(text: &str) -> Result<Range<usize>, SyntaxFault> {
     let blank = |text: &str| text.len() - text.trim_start().len();
     let whole = blank(text)..text.trim_end().len().max(blank(text));
-    if !["{{", "{%", "{#"].iter().any(|tag| text.contains(tag)) {
+    // Braces may also be those of a map, or stand in a text in quotes.
+    if !["{{", "{%", "{#"].iter().any(|tag| text.contains(tag)) || read_expression(text).is_ok() {
         return Ok(whole);
     }
-    if let Ok(ast::Stmt::Template(template)) = read_template(text) {
-        let mut inner = None;
+    if let ast::Stmt::Template(template) = read_template(text)? {
+        let mut inner = Vec::new();
         let mut others = false;
         for child in &template.children {
-            match child {
-                ast::Stmt::EmitRaw(raw) => others |= !raw.raw.trim().is_empty(),
-                ast::Stmt::EmitExpr(emit) if inner.is_none() => inner = Some(emit_range(text, emit)),
-                _ => others = true,
+            if let ast::Stmt::EmitExpr(emit) = child {
+                inner.push(emit_range(text, emit));
+            } else if let ast::Stmt::EmitRaw(raw) = child {
+                others |= !raw.raw.trim().is_empty();
+            } else {
+                others = true;
             }
         }
-        if let (Some(inner), false) = (inner, others) {
-            return Ok(inner);
+        if let (false, [inner]) = (others, inner.as_slice()) {
+            return Ok(inner.clone());
         }
-    } else if parse_expr(text).is_ok() {
-        return Ok(whole);
     }
     Err(SyntaxFault {
         at: whole,
@@ -111,7 +115,7 @@ fn scan(text: &str, in_expression: bool) -> Result<(), SyntaxFault> {
     let mut tags = Tags { text, open: None, blocks: Vec::new(), steps: 0, branches: 0, braces: 0, after: 0 };
     let mut tokens = Vec::new();
     for token in tokenize(text, in_expression, dialect()) {
-        let (token, span) = token.map_err(|error| explain(text, &error))?;
+        let (token, span) = token.map_err(|error| tags.stumbled(&error))?;
         let at = span.start_offset as usize..span.end_offset as usize;
         match &token {
             Token::TemplateData(data) => tags.data(data, &at)?,
@@ -187,7 +191,8 @@ impl Tags<'_> {
                         at: at.start + offset..at.start + offset + 2,
                         message: "this `}}` closes nothing".to_owned(),
                         help: Some(
-                            "open it with `{{`, or write `{{ '}}' }}` for the braces themselves".to_owned(),
+                            "open it with `{{`, or write `{% raw %}}}{% endraw %}` for the braces themselves"
+                                .to_owned(),
                         ),
                     });
                 }
@@ -206,12 +211,8 @@ impl Tags<'_> {
         let fail =
             |message: String, help: Option<String>| Err(SyntaxFault { at: at_word.clone(), message, help });
         if let Some((open, close)) = STATEMENTS.into_iter().find(|(open, _)| open == word) {
-            let assigns = tokens.iter().find_map(|(token, _)| match token {
-                Token::Assign => Some(true),
-                Token::Pipe => Some(false),
-                _ => None,
-            });
-            if open != "set" || assigns != Some(true) {
+            let sign = tokens.iter().find(|(token, _)| matches!(token, Token::Assign | Token::Pipe));
+            if open != "set" || !matches!(sign, Some((Token::Assign, _))) {
                 self.blocks.push((open, close, at));
             }
             return Ok(());
@@ -240,11 +241,28 @@ impl Tags<'_> {
                 fail(format!("`{word}` is not part of this language"), Some(help.to_owned()))
             }
             word => {
-                let near = closest(word, STATEMENTS.iter().flat_map(|(open, close)| [*open, *close]))
-                    .or_else(|| closest(word, ["else", "elif"]));
-                let help = near.map(|near| format!("did you mean `{near}`?"));
+                let known =
+                    STATEMENTS.iter().flat_map(|(open, close)| [*open, *close]).chain(["else", "elif"]);
+                let help = did_you_mean(word, known);
                 fail(format!("there is no statement `{word}`"), help)
             }
+        }
+    }
+
+    /// The tokenizer cannot go on.
+    fn stumbled(&self, error: &minijinja::Error) -> SyntaxFault {
+        let rest = self.text.get(self.after..).unwrap_or("");
+        match (error.detail(), rest.find(['\'', '"'])) {
+            (Some("unexpected end of string"), Some(quote))
+                if unclosed(self.text, self.text.len()).is_none() =>
+            {
+                SyntaxFault {
+                    at: self.after + quote..self.after + quote + 1,
+                    message: "this quote is never closed".to_owned(),
+                    help: None,
+                }
+            }
+            _ => explain(self.text, error),
         }
     }
 
@@ -265,31 +283,44 @@ impl Tags<'_> {
 
 fn never_closed(text: &str, at: Range<usize>) -> SyntaxFault {
     let close = if text[at.clone()].starts_with("{%") { "%}" } else { "}}" };
+    let open = &text[at.start..at.start + 2];
     SyntaxFault {
-        message: format!("this `{}` is never closed", &text[at.start..at.start + 2]),
-        help: Some(format!("close it with `{close}`, or write `{{{{ '{{{{' }}}}` for the braces themselves")),
+        message: format!("this `{open}` is never closed"),
+        help: Some(format!(
+            "close it with `{close}`, or write `{{% raw %}}{open}{{% endraw %}}` for the braces themselves"
+        )),
         at: at.start..at.start + 2,
     }
+}
+
+/// The tag that is open at `end`, if nothing closes it before the next one opens.
+///
+/// What the engine stumbles over is far from it: the text after it is read as code.
+fn unclosed(text: &str, end: usize) -> Option<SyntaxFault> {
+    let upto = text.get(..end)?;
+    let open = upto.rfind("{{").max(upto.rfind("{%"))?;
+    let rest = &text[open + 2..];
+    let close = if text[open..].starts_with("{%") { "%}" } else { "}}" };
+    let next = [rest.find("{{"), rest.find("{%")].into_iter().flatten().min().unwrap_or(rest.len());
+    (!rest[..next].contains(close)).then(|| never_closed(text, open..open + 2))
 }
 
 /// The engine's error in our words, at the opening brace where that is what is wrong.
 fn explain(text: &str, error: &minijinja::Error) -> SyntaxFault {
     let at = error.range().unwrap_or(text.len()..text.len());
     let at = at.start.min(text.len())..at.end.min(text.len());
-    // What the engine stumbles over is far from the fault when a tag is not closed:
-    // the text after it is read as code.
-    let upto = text.get(..at.end).unwrap_or(text);
-    let open = upto.rfind("{{").max(upto.rfind("{%"));
-    if let Some(open) = open {
-        let rest = &text[open + 2..];
-        let close = if text[open..].starts_with("{%") { "%}" } else { "}}" };
-        let next = [rest.find("{{"), rest.find("{%")].into_iter().flatten().min().unwrap_or(rest.len());
-        if !rest[..next].contains(close) {
-            let single = rest[..next].find(['}', '\n']).is_some_and(|end| rest[end..].starts_with('}'));
-            let fault = never_closed(text, open..open + 2);
-            let help = if single { Some(format!("close it with `{close}`")) } else { fault.help };
-            return SyntaxFault { help, ..fault };
-        }
+    if error.detail() == Some("unexpected end of comment") {
+        let open = text.rfind("{#").unwrap_or(at.start);
+        return SyntaxFault {
+            at: open..(open + 2).min(text.len()),
+            message: "this `{#` begins a comment that is never closed".to_owned(),
+            help: Some(
+                "close it with `#}`, or write `{% raw %}{#{% endraw %}` for the braces themselves".to_owned(),
+            ),
+        };
+    }
+    if let Some(fault) = unclosed(text, at.end) {
+        return fault;
     }
     let detail = error.detail().unwrap_or("it cannot be read");
     let detail = detail
@@ -301,7 +332,6 @@ fn explain(text: &str, error: &minijinja::Error) -> SyntaxFault {
         Some("&" | "&&") => Some("write `and`".to_owned()),
         Some("!") => Some("write `not`".to_owned()),
         Some("?") => Some("write `a if condition else b`".to_owned()),
-        _ if detail.contains("expected `}}`") && detail.contains("unexpected `|`") => None,
         _ => None,
     };
     SyntaxFault { at, message: format!("this cannot be read: {detail}"), help }
@@ -332,6 +362,14 @@ mod tests {
             assert!(read_template(text).is_ok(), "{text}");
         }
         assert_eq!(fault("a { b }} c"), ("}}".to_owned(), "this `}}` closes nothing".to_owned()));
+    }
+
+    #[test]
+    fn a_length_in_a_shell_is_no_comment() {
+        assert!(is_plain("echo ${#x} {a}"));
+        assert!(!is_plain("echo {# x #}"));
+        let at = ("{#".to_owned(), "this `{#` begins a comment that is never closed".to_owned());
+        assert_eq!(fault("echo ${#x} {{ a }}"), at);
     }
 
     #[test]
@@ -369,6 +407,8 @@ mod tests {
         assert_eq!(inner("{{ a == b }}\n"), Ok("a == b"));
         assert_eq!(inner("{{- (a) | f -}}"), Ok("(a) | f"));
         assert_eq!(inner("{'a': {'b': 1}}"), Ok("{'a': {'b': 1}}"));
+        assert_eq!(inner("'{{ a }}' == b"), Ok("'{{ a }}' == b"));
+        assert_eq!(inner("{{ a == }}"), Err("this cannot be read: unexpected `}}`".to_owned()));
         assert!(inner("{{ a }} == {{ b }}").is_err());
         assert!(inner("x {{ a }}").is_err());
         assert!(inner("{% if a %}b{% endif %}").is_err());

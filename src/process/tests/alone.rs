@@ -51,9 +51,14 @@ mod adopting {
             assert_eq!(text(&ended).0, "done\n");
             assert_eq!(living(&marker), BTreeSet::new(), "{script}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let mut spec = sh("mkfifo line; setsid -f sh -c 'cat line; echo >>log' >/dev/null 2>&1; exec 3>line");
+        spec.cwd = folder.path().to_owned();
+        assert_eq!(finish(spec).await.leaked, 0);
+        assert!(folder.path().join("log").exists(), "it was cut off");
         // The one that shed its environment cannot be told from another command's.
         assert_eq!(sweep_at_exit(), 1);
-        until("all are reaped", || !orphans::any() && children().is_empty());
+        until("all are reaped", || orphans::living().is_empty() && children().is_empty());
     }
 
     #[tokio::test]
@@ -74,7 +79,7 @@ mod adopting {
         let (ended, ()) = tokio::join!(other, both);
         assert_eq!(ended.unwrap().ended_by, EndedBy::Stopped);
         assert_eq!(living(&marker), BTreeSet::new());
-        until("all are reaped", || !orphans::any() && children().is_empty());
+        until("all are reaped", || orphans::living().is_empty() && children().is_empty());
     }
 
     #[tokio::test]
@@ -84,7 +89,7 @@ mod adopting {
         for _ in 0..20 {
             finish(sh("setsid -f true; setsid -f true; (true &); echo done")).await;
         }
-        until("all are reaped", || !orphans::any() && children().is_empty());
+        until("all are reaped", || orphans::living().is_empty() && children().is_empty());
     }
 
     #[tokio::test]
@@ -106,7 +111,7 @@ mod adopting {
             assert_eq!(ended.ended_by, ended_by);
             assert_eq!(living(&marker), BTreeSet::new());
         }
-        until("all are reaped", || !orphans::any() && children().is_empty());
+        until("all are reaped", || orphans::living().is_empty() && children().is_empty());
     }
 
     #[tokio::test]
@@ -121,11 +126,11 @@ mod adopting {
             () = ready => {}
         }
         assert_eq!(living(&marker), BTreeSet::new());
-        until("all are reaped", || !orphans::any() && children().is_empty());
+        until("all are reaped", || orphans::living().is_empty() && children().is_empty());
     }
 
     fn children() -> Vec<Pid> {
-        table::children()
+        table::children().unwrap()
     }
 }
 
@@ -141,6 +146,20 @@ fn a_parent_that_is_killed_leaves_no_process_and_no_reaper() {
     parent.wait().unwrap();
     until("nobody lives", || living(&marker).is_empty());
     until("the reaper is gone", || reapers_of(&reapers) == 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reaper_goes_with_its_last_handle() {
+    let mut command = again("process::tests::alone::acts_as_a_reaper");
+    command.arg("--exact");
+    let reaper = Reaper::start_as(command).unwrap();
+    let other = reaper.clone();
+    let pid = Pid::from_raw(reaper.pid()).unwrap();
+    drop(reaper);
+    assert_eq!(table::entry(pid).map(|entry| entry.over), Some(false));
+    drop(other);
+    assert_eq!(table::entry(pid), None);
 }
 
 #[cfg(target_os = "linux")]

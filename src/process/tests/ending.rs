@@ -67,12 +67,13 @@ async fn a_grandchild_that_holds_the_output_is_ended_with_the_program() {
 
 #[tokio::test]
 async fn a_silent_child_in_the_background_is_ended_with_the_program() {
-    let spec = sh("sleep 300 >/dev/null 2>&1 & echo done");
-    let marker = spec.marker.clone();
-    let ended = finish(spec).await;
-    assert_eq!((ended.exit, ended.leaked), (Exit::Code(0), 1));
-    // The system reaps it, not this process: that takes a moment.
-    until("nobody lives", || living(&marker).is_empty());
+    for start in ["sleep 300 >/dev/null 2>&1 &", "setsid -f sleep 300 >/dev/null 2>&1;"] {
+        let spec = sh(&format!("{start} echo done"));
+        let marker = spec.marker.clone();
+        let ended = finish(spec).await;
+        assert_eq!((ended.exit, ended.leaked), (Exit::Code(0), 1), "{start}");
+        assert_eq!(living(&marker), BTreeSet::new(), "{start}");
+    }
 }
 
 #[tokio::test]
@@ -83,6 +84,24 @@ async fn a_timeout_reaches_whoever_left_the_group() {
     let marker = spec.marker.clone();
     assert_eq!(finish(spec).await.ended_by, EndedBy::Timeout);
     assert_eq!(living(&marker), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn who_left_the_group_may_clean_up_as_well() {
+    let away = "trap \"echo cleaned; exit\" TERM; echo ready; while :; do sleep 0.01; done";
+    let mut spec = sh(&format!("setsid -f sh -c '{away}'; exec sleep 300"));
+    spec.grace = Duration::from_secs(60);
+    assert_eq!(text(&stop_when_ready(spec).await).0, "ready\ncleaned\n");
+}
+
+#[tokio::test]
+async fn a_child_that_ends_right_after_its_program_is_not_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    // The reader's input ends when the program does.
+    let mut spec = sh("mkfifo line; (cat line; echo last) & exec 3>line; echo first >&3");
+    spec.cwd = folder.path().to_owned();
+    let ended = finish(spec).await;
+    assert_eq!((ended.leaked, text(&ended).0.as_str()), (0, "first\nlast\n"));
 }
 
 #[tokio::test]

@@ -38,8 +38,10 @@ async fn a_program_that_is_not_there_is_refused_with_the_closest_that_is() {
 async fn a_program_is_looked_up_where_it_will_run() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("greet"), "#!/bin/sh\necho \"$0 $1\"\n", 0o755);
-    for name in ["greet", "./greet"] {
-        let ended = finish(with_path(&[name, "you"], folder.path())).await;
+    for (name, path) in [("greet", folder.path()), ("./greet", Path::new("/")), ("greet", Path::new("."))] {
+        let mut spec = with_path(&[name, "you"], path);
+        spec.cwd = folder.path().to_owned();
+        let ended = finish(spec).await;
         assert!(text(&ended).0.ends_with("greet you\n"), "{ended:?}");
     }
 }

@@ -103,6 +103,17 @@ async fn a_program_that_one_talks_to_answers_and_ends_when_its_input_does() {
     assert_eq!(running.end(Duration::from_secs(60)).await, (Exit::Code(7), 0));
 }
 
+#[tokio::test]
+async fn where_there_is_no_handle_to_wait_on_the_end_is_seen_all_the_same() {
+    let mut spec = sh("read line; exit 7");
+    spec.stdin = Input::Pipe;
+    let mut running = Running::start(&spec).unwrap();
+    running.drop_handle();
+    let stdin = running.stdin.take();
+    tokio::join!(running.exited(), async { drop(stdin) });
+    assert_eq!(running.end(Duration::from_secs(60)).await, (Exit::Code(7), 0));
+}
+
 #[test]
 fn a_run_can_move_between_threads() {
     fn is_send<T: Send>(_: &T) {}

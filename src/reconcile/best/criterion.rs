@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::super::Answer;
 use super::super::panel::Voice;
 use super::super::settings::{Settings, SettingsError, kind};
 use super::super::wording::counted;
-use super::super::{Answer, Voice as PanelVoice};
 use super::cross_check::Row;
 use crate::unit::{Bytes, human_duration};
 
@@ -97,7 +97,7 @@ impl Criterion {
     }
 
     /// What it finds. `voice` is there for a candidate that can win, `row` for one that was cross-checked.
-    pub(super) fn score(&self, answer: &Answer, voice: Option<&PanelVoice<'_>>, row: Option<&Row>) -> Score {
+    pub(super) fn score(&self, answer: &Answer, voice: Option<&Voice<'_>>, row: Option<&Row>) -> Score {
         let none = |words: String| Score { value: None, words };
         match self {
             Criterion::Checks { pointer: None } => {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::settings::{Settings, SettingsError};
 use super::wording::{counted, excerpt, rounded};
-use super::{Answer, Findings, Needs, Panel, ReconcileError, Strategy, panel};
+use super::{Answer, Findings, Needs, Panel, ReconcileError, Strategy};
 use criterion::{Criterion, Score};
 use cross_check::{Checked, CrossCheck};
 
@@ -119,7 +119,7 @@ impl Best {
                 self.by.iter().map(|by| by.score(answer, here.map(|(_, voice)| voice), row)).collect();
             candidates.push(Candidate {
                 answer,
-                name: panel::name(&answer.instance.to_string(), answer.label.as_deref()),
+                name: panel.name(&answer.instance.to_string()).to_owned(),
                 voice,
                 scores,
                 typical: row.map_or(0.0, |row| row.typical),

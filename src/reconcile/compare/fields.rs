@@ -103,7 +103,10 @@ impl Fields {
                     .values
                     .iter()
                     .take(4)
-                    .map(|side| format!("{} says {}", names(&side.by), show(&side.value, 60)))
+                    .map(|side| {
+                        let say = if side.by.len() == 1 { "says" } else { "say" };
+                        format!("{} {say} {}", names(&side.by), show(&side.value, 60))
+                    })
                     .collect();
                 let more = field.values.len().saturating_sub(4);
                 let more = if more > 0 { format!("; and {more} more values") } else { String::new() };

@@ -22,6 +22,8 @@ use diff::Diff;
 use fields::Fields;
 use spread::Spread;
 
+/// Groups whose likeness is measured: the matrix grows with the square of them.
+const MEASURED: usize = 200;
 /// How much of a free text a conflict quotes, in characters.
 const QUOTED: usize = 200;
 
@@ -41,7 +43,7 @@ struct Comparison<'a> {
     contents: Vec<Value>,
     groups: Vec<Group>,
     measure: Measure,
-    /// The likeness of each group with each.
+    /// The likeness of each group with each, for the first [`MEASURED`] of them.
     matrix: Vec<Vec<f64>>,
     /// `None` when there is nothing to tell apart.
     differences: Option<Differences>,
@@ -80,6 +82,7 @@ impl Compare {
         let groups = agreement::groups(keys);
         let texts: Vec<String> = groups
             .iter()
+            .take(MEASURED)
             .map(|group| contents.get(group.first()).map(as_text).unwrap_or_default())
             .map(|text| if self.measure == Measure::Lines { text } else { self.normalize.text(&text) })
             .collect();

@@ -61,7 +61,7 @@ fn objects_are_compared_field_by_field() {
     );
     let pointers: Vec<&str> = result.conflicts.iter().map(|conflict| conflict.pointer.as_str()).collect();
     assert_eq!(pointers, ["/verdict", "/files"]);
-    assert_eq!(result.conflicts[0].message, "`/verdict`: a, b says revert; c says keep");
+    assert_eq!(result.conflicts[0].message, "`/verdict`: a, b say revert; c says keep");
     assert!(result.text.contains("They differ on 2 fields:\n  /verdict\n    revert: a, b\n    keep: c\n"));
     assert!(result.text.contains("Only a has 1 field:\n  /note: n"));
 }

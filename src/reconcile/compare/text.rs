@@ -7,7 +7,7 @@ use super::super::wording::{counted, excerpt, names, percent, show};
 use super::diff::Diff;
 use super::fields::Fields;
 use super::spread::Spread;
-use super::{Comparison, Differences, as_text};
+use super::{Comparison, Differences};
 
 /// Groups whose answer is quoted.
 const GROUPS: usize = 10;
@@ -30,12 +30,12 @@ pub(super) fn write(comparison: &Comparison<'_>) -> String {
     parts.extend(likeness(comparison));
     match &comparison.differences {
         None => {}
-        Some(Differences::Fields(found)) => parts.extend(fields(found)),
-        Some(Differences::Items(found)) => parts.extend(spread(found, "item")),
+        Some(Differences::Fields(found)) => parts.extend(fields(comparison, found)),
+        Some(Differences::Items(found)) => parts.extend(spread(comparison, found, "item")),
         // Two texts read best as a diff; it says all that the lists would.
         Some(Differences::Lines(found)) => match &comparison.diff {
             Some(diff) => parts.push(unified(diff)),
-            None => parts.extend(spread(found, "line")),
+            None => parts.extend(spread(comparison, found, "line")),
         },
     }
     parts.join("\n\n")
@@ -60,9 +60,14 @@ fn groups(comparison: &Comparison<'_>) -> String {
     for (number, group) in comparison.groups.iter().take(GROUPS).enumerate() {
         let members = group.members.iter().filter_map(|member| comparison.panel.voices.get(*member));
         let members: Vec<&str> = members.map(|voice| voice.name.as_str()).collect();
-        let text = comparison.contents.get(group.first()).map(as_text).unwrap_or_default();
+        // An object or a list is told apart below; here it is one line.
+        let text = match comparison.contents.get(group.first()) {
+            Some(Value::String(text)) => excerpt(text, LINES, "   "),
+            Some(other) => format!("   {}", show(other, WIDTH)),
+            None => String::new(),
+        };
         let size = if all > 1 { format!(" ({} of {all})", members.len()) } else { String::new() };
-        entries.push(format!("{}. {}{size}\n{}", number + 1, names(&members), excerpt(&text, LINES, "   ")));
+        entries.push(format!("{}. {}{size}\n{text}", number + 1, names(&members)));
     }
     if let Some(rest) = comparison.groups.get(GROUPS..).filter(|rest| !rest.is_empty()) {
         let answers: usize = rest.iter().map(|group| group.members.len()).sum();
@@ -108,18 +113,19 @@ fn likeness(comparison: &Comparison<'_>) -> Option<String> {
     Some(text)
 }
 
-fn fields(fields: &Fields) -> Vec<String> {
+fn fields(comparison: &Comparison<'_>, fields: &Fields) -> Vec<String> {
+    let panel = comparison.panel;
     let mut parts = Vec::new();
     if !fields.differ.is_empty() {
         let mut part = format!("They differ on {}:", counted(fields.differ.len(), "field"));
         for field in fields.differ.iter().take(LISTED) {
             part.push_str(&format!("\n  {}", field.pointer));
             for side in field.values.iter().take(LINES) {
-                part.push_str(&format!("\n    {}: {}", show(&side.value, WIDTH), names(&side.by)));
+                part.push_str(&format!("\n    {}: {}", show(&side.value, WIDTH), panel.names(&side.by)));
             }
             more(&mut part, "    ", field.values.len(), LINES, "more value");
             if !field.absent.is_empty() {
-                part.push_str(&format!("\n    (absent): {}", names(&field.absent)));
+                part.push_str(&format!("\n    (absent): {}", panel.names(&field.absent)));
             }
         }
         more(&mut part, "  ", fields.differ.len(), LISTED, "more field");
@@ -134,7 +140,7 @@ fn fields(fields: &Fields) -> Vec<String> {
         parts.push(part);
     }
     for own in fields.only.iter().take(OWNERS) {
-        let mut part = format!("Only {} has {}:", own.call, counted(own.values.len(), "field"));
+        let mut part = format!("Only {} has {}:", panel.name(&own.call), counted(own.values.len(), "field"));
         for (pointer, value) in own.values.iter().take(LISTED) {
             part.push_str(&format!("\n  {pointer}: {}", show(value, WIDTH)));
         }
@@ -145,7 +151,8 @@ fn fields(fields: &Fields) -> Vec<String> {
     parts
 }
 
-fn spread(spread: &Spread, noun: &str) -> Vec<String> {
+fn spread(comparison: &Comparison<'_>, spread: &Spread, noun: &str) -> Vec<String> {
+    let panel = comparison.panel;
     let mut parts = Vec::new();
     if !spread.shared.is_empty() {
         let heading = format!("All share {}:", counted(spread.shared.len(), noun));
@@ -156,13 +163,13 @@ fn spread(spread: &Spread, noun: &str) -> Vec<String> {
         let mut widest: Vec<&Side> = spread.some.iter().collect();
         widest.sort_by_key(|side| std::cmp::Reverse(side.by.len()));
         for side in widest.iter().take(LISTED) {
-            part.push_str(&format!("\n  {}: {}", show(&side.value, WIDTH), names(&side.by)));
+            part.push_str(&format!("\n  {}: {}", show(&side.value, WIDTH), panel.names(&side.by)));
         }
         more(&mut part, "  ", widest.len(), LISTED, &format!("more {noun}"));
         parts.push(part);
     }
     for own in spread.only.iter().take(OWNERS) {
-        let heading = format!("Only {} has {}:", own.call, counted(own.values.len(), noun));
+        let heading = format!("Only {} has {}:", panel.name(&own.call), counted(own.values.len(), noun));
         parts.push(listed(heading, own.values.iter(), noun));
     }
     parts.extend(more_owners(spread.only.len(), &format!("{noun}s")));

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::super::normalize::Normalize;
-use super::super::wording::{counted, names, show};
+use super::super::wording::{counted, show};
 use super::super::{Conflict, Panel};
 use super::dispute::{OnConflict, Ruling, positions, rule};
 use super::union::{Dispute, sides};
@@ -106,8 +106,9 @@ impl Whole {
         json
     }
 
-    pub(super) fn conflicts(&self) -> Vec<Conflict> {
-        self.disputes.iter().map(|dispute| dispute.conflict(dispute.pointer.trim_start_matches('/'))).collect()
+    pub(super) fn conflicts(&self, panel: &Panel<'_>) -> Vec<Conflict> {
+        let about = |dispute: &Dispute| dispute.pointer.trim_start_matches('/').to_owned();
+        self.disputes.iter().map(|dispute| dispute.conflict(&about(dispute), panel)).collect()
     }
 
     pub(super) fn text(&self, panel: &Panel<'_>) -> String {
@@ -122,7 +123,7 @@ impl Whole {
             for dispute in self.disputes.iter().take(LISTED) {
                 lines.push(format!("  {}", dispute.pointer));
                 for side in &dispute.sides {
-                    lines.push(format!("    {}  {}", show(&side.value, 60), names(&side.by)));
+                    lines.push(format!("    {}  {}", show(&side.value, 60), panel.names(&side.by)));
                 }
             }
         }

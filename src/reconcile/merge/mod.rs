@@ -109,12 +109,12 @@ impl Strategy for Merge {
         let (json, text, conflicts) = match material(panel, self.items.as_deref(), self.says_same)? {
             Material::Items(items) => {
                 let merged = self.merge(panel, &items);
-                let conflicts = merged.kept.iter().flat_map(Union::conflicts).collect();
+                let conflicts = merged.kept.iter().flat_map(|union| union.conflicts(panel)).collect();
                 (merged.json(), text::write(&merged), conflicts)
             }
             Material::Objects(objects) => {
                 let whole = deep::merge(&objects, &self.sameness.normalize, &self.on_conflict, panel);
-                (whole.json(panel), whole.text(panel), whole.conflicts())
+                (whole.json(panel), whole.text(panel), whole.conflicts(panel))
             }
         };
         let failure = self.failure(&conflicts);

@@ -47,7 +47,7 @@ fn conflicts(merged: &Merged<'_>) -> Option<String> {
     for (number, union) in open.iter().take(CONFLICTS) {
         lines.push(format!("{number:>4}  {}", union.name()));
         for dispute in &union.disputes {
-            let sides = dispute.sides.iter().map(|side| format!("{} ({})", show(&side.value, 32), names(&side.by)));
+            let sides = dispute.sides.iter().map(|side| format!("{} ({})", show(&side.value, 32), merged.panel.names(&side.by)));
             let field = dispute.pointer.trim_start_matches('/');
             lines.push(format!("      {field}: {}", sides.collect::<Vec<String>>().join(" | ")));
         }
@@ -61,7 +61,7 @@ fn conflicts(merged: &Merged<'_>) -> Option<String> {
 /// One row an item, one column an answer.
 fn table(merged: &Merged<'_>, unions: &[Union]) -> String {
     let voices = &merged.panel.voices;
-    let calls: Vec<&str> = voices.iter().map(|voice| voice.call.as_str()).collect();
+    let calls: Vec<&str> = voices.iter().map(|voice| voice.name.as_str()).collect();
     let mut lines = Vec::new();
     let mut legend = Vec::new();
     let heads: Vec<String> = if calls.len() > COLUMNS {

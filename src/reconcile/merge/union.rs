@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::wording::{names, one_line, rounded, show};
+use super::super::wording::{one_line, rounded, show};
 use super::super::{Conflict, Panel, Side};
 use super::Merge;
 use super::dispute::{Position, Ruling, positions, rule};
@@ -101,7 +101,7 @@ impl Union {
 
     /// `src/a.rs:42 SQL is built by …`.
     pub(super) fn name(&self) -> String {
-        one_line(&format!("{} {}", self.place, self.words), NAMED)
+        one_line(&format!("{}  {}", self.place, self.words), NAMED)
     }
 
     pub(super) fn json(&self, panel: &Panel<'_>) -> Value {
@@ -137,9 +137,9 @@ impl Union {
     }
 
     /// Its open disputes, as the step reports them.
-    pub(super) fn conflicts(&self) -> impl Iterator<Item = Conflict> {
+    pub(super) fn conflicts(&self, panel: &Panel<'_>) -> Vec<Conflict> {
         let about = self.name();
-        self.disputes.iter().map(move |dispute| dispute.conflict(&about))
+        self.disputes.iter().map(|dispute| dispute.conflict(&about, panel)).collect()
     }
 }
 
@@ -149,18 +149,18 @@ impl Dispute {
     }
 
     /// As the step reports it.
-    pub(super) fn conflict(&self, about: &str) -> Conflict {
+    pub(super) fn conflict(&self, about: &str, panel: &Panel<'_>) -> Conflict {
         Conflict {
             pointer: self.pointer.clone(),
             about: about.to_owned(),
             sides: self.sides.clone(),
-            message: format!("{about}: `{}` is {}", self.pointer, self.sentence()),
+            message: format!("{about}: `{}` is {}", self.pointer, self.sentence(panel)),
         }
     }
 
-    /// `"high" for a, b and "low" for c`.
-    fn sentence(&self) -> String {
-        let side = |side: &Side| format!("{} for {}", show(&side.value, 40), names(&side.by));
+    /// `high for a, b and low for c`.
+    fn sentence(&self, panel: &Panel<'_>) -> String {
+        let side = |side: &Side| format!("{} for {}", show(&side.value, 40), panel.names(&side.by));
         self.sides.iter().map(side).collect::<Vec<String>>().join(" and ")
     }
 }

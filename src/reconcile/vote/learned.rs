@@ -55,8 +55,8 @@ pub(super) struct Voter {
     pub(super) of: usize,
 }
 
-/// One question: who named what, and which choice is right.
-#[derive(Debug)]
+/// One question: who named what, and which choice is right. Questions that look the same are one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Row {
     /// Voters by choice.
     choices: Vec<Vec<usize>>,
@@ -75,7 +75,7 @@ pub(super) fn learn(
     normalize: &Normalize,
 ) -> Result<Learned, ReconcileError> {
     let mut voters: IndexMap<String, Voter> = IndexMap::new();
-    let mut rows = Vec::new();
+    let mut rows: IndexMap<Row, f64> = IndexMap::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let (gold, answers) = labelled(line).map_err(|problem| ReconcileError::Outside {
             message: format!(
@@ -102,10 +102,12 @@ pub(super) fn learn(
             }
             let groups = agreement::groups(keyed);
             let right = groups.iter().position(|group| group.key == gold);
-            rows.push(Row { choices: groups.into_iter().map(|group| group.members).collect(), right });
+            let choices: Vec<Vec<usize>> = groups.into_iter().map(|group| group.members).collect();
+            if !choices.is_empty() {
+                *rows.entry(Row { choices, right }).or_default() += 1.0;
+            }
         }
     }
-    rows.retain(|row| !row.choices.is_empty());
     if rows.is_empty() {
         let message = format!("`{from}` holds no labelled answer to learn from");
         return Err(ReconcileError::Outside { message });
@@ -116,7 +118,8 @@ pub(super) fn learn(
     }
     let none = rounded(none);
     let (accuracy, calibration_error) = measure(&rows, &weights, none);
-    Ok(Learned { from: from.to_owned(), rows: rows.len(), voters, none, accuracy, calibration_error })
+    let questions = rows.values().sum::<f64>() as usize;
+    Ok(Learned { from: from.to_owned(), rows: questions, voters, none, accuracy, calibration_error })
 }
 
 fn labelled(line: &str) -> Result<(Value, Map<String, Value>), String> {
@@ -133,26 +136,26 @@ fn chances(row: &Row, weights: &[f64], none: f64) -> Vec<f64> {
 }
 
 /// Weights and the evidence for "nobody", of the highest likelihood under the ridge.
-fn fit(rows: &[Row], voters: usize) -> (Vec<f64>, f64) {
+fn fit(rows: &IndexMap<Row, f64>, voters: usize) -> (Vec<f64>, f64) {
     let plain = VOTE / design_effect(voters);
     let (mut weights, mut none) = (vec![plain; voters], NONE);
     let (mut speed, mut none_speed) = (vec![0.0; voters], 0.0);
-    let count = rows.len() as f64;
+    let count: f64 = rows.values().sum();
     // The curvature is at most half the most votes on a row, plus the ridge.
-    let votes = rows.iter().map(|row| row.choices.iter().map(Vec::len).sum::<usize>()).max().unwrap_or(1);
+    let votes = rows.keys().map(|row| row.choices.iter().map(Vec::len).sum::<usize>()).max().unwrap_or(1);
     let step = (1.0 - MOMENTUM) / (0.5 * (votes + 1) as f64 + RIDGE / count) * 4.0;
     for _ in 0..STEPS {
         let mut slope: Vec<f64> = weights.iter().map(|w| -RIDGE * (w - plain) / count).collect();
         let mut none_slope = -RIDGE * (none - NONE) / count;
-        for row in rows {
+        for (row, times) in rows {
             let chances = chances(row, &weights, none);
             let named: f64 = chances.iter().sum();
-            none_slope += (f64::from(u8::from(row.right.is_none())) - (1.0 - named)) / count;
+            none_slope += times * (f64::from(u8::from(row.right.is_none())) - (1.0 - named)) / count;
             for (number, (voters, chance)) in row.choices.iter().zip(&chances).enumerate() {
                 let error = f64::from(u8::from(row.right == Some(number))) - chance;
                 for voter in voters {
                     if let Some(slope) = slope.get_mut(*voter) {
-                        *slope += error / count;
+                        *slope += times * error / count;
                     }
                 }
             }
@@ -168,24 +171,24 @@ fn fit(rows: &[Row], voters: usize) -> (Vec<f64>, f64) {
 }
 
 /// Share right and expected calibration error.
-fn measure(rows: &[Row], weights: &[f64], none: f64) -> (f64, f64) {
+fn measure(rows: &IndexMap<Row, f64>, weights: &[f64], none: f64) -> (f64, f64) {
     let mut right = 0.0;
     let mut bins = [(0.0, 0.0); BINS];
-    for row in rows {
+    for (row, times) in rows {
         let chances = chances(row, weights, none);
         let best = (0..chances.len()).rev().max_by(|a, b| {
             let at = |n: &usize| chances.get(*n).copied().unwrap_or_default();
             at(a).total_cmp(&at(b))
         });
         let sure = best.and_then(|best| chances.get(best)).copied().unwrap_or_default();
-        let hit = f64::from(u8::from(best.is_some() && best == row.right));
+        let hit = times * f64::from(u8::from(best.is_some() && best == row.right));
         right += hit;
         if let Some((confidence, hits)) = bins.get_mut(((sure * BINS as f64) as usize).min(BINS - 1)) {
-            *confidence += sure;
+            *confidence += times * sure;
             *hits += hit;
         }
     }
-    let count = rows.len() as f64;
+    let count: f64 = rows.values().sum();
     let error: f64 = bins.iter().map(|(confidence, hits)| (confidence - hits).abs()).sum();
     (rounded(right / count), rounded(error / count))
 }

@@ -8,6 +8,7 @@ mod confidence;
 mod learned;
 mod question;
 mod ranked;
+mod statement;
 mod tally;
 mod text;
 mod weights;

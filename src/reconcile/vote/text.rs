@@ -1,7 +1,7 @@
 //! A vote for people: who answered, then each question with its tally and who abstained.
 
 use super::super::Panel;
-use super::super::wording::{counted, names, show};
+use super::super::wording::{counted, show};
 use super::question::{Question, calls};
 use super::weights::{Scale, Weights};
 use super::{Rule, Vote};
@@ -36,7 +36,7 @@ fn section(vote: &Vote, panel: &Panel<'_>, question: &Question) -> String {
         question.choices.iter().take(CHOICES).map(|choice| show(&choice.value, WIDTH)).collect();
     let width = shown.iter().map(|value| value.chars().count()).max().unwrap_or(0);
     for ((at, choice), value) in question.choices.iter().enumerate().zip(&shown) {
-        let by = names(&calls(panel, &choice.by));
+        let by = panel.names(&calls(panel, &choice.by));
         let score = match question.items.get(at) {
             Some(item) => format!("{:>3} – {}", item.wins, item.losses),
             None if vote.weights == Weights::Equal => format!("{:>3}", choice.votes()),
@@ -57,7 +57,7 @@ fn section(vote: &Vote, panel: &Panel<'_>, question: &Question) -> String {
         lines.push(format!("  rankings agree on {:.0} % of pairs", concord * 100.0));
     }
     if !question.abstained.is_empty() {
-        lines.push(format!("  abstained: {}", names(&calls(panel, &question.abstained))));
+        lines.push(format!("  abstained: {}", panel.names(&calls(panel, &question.abstained))));
     }
     lines.join("\n")
 }

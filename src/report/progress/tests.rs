@@ -1,3 +1,5 @@
+//! Progress on a terminal in memory.
+
 use indicatif::InMemoryTerm;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What people see at the end, in snapshots.
+
 use super::*;
 use crate::event::Record;
 use crate::outcome::Status;

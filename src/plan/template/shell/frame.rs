@@ -164,12 +164,12 @@ impl Shell {
                 self.frames.push(Frame::Ansi);
                 return Some(2);
             }
+            let cut_off = !last && matches!(rest, "\\" | "$" | "$(");
             // A line that goes on after a backslash is one line.
-            if !rest.starts_with("\\\n") && !(rest.len() == 1 && !last) && !(rest == "$(" && !last) {
-                let closes = first == '`' && self.in_backticks();
-                if !closes {
-                    self.with_command(|command| command.word = Word::Value);
-                }
+            let goes_on = rest.starts_with("\\\n");
+            let closes = first == '`' && self.backticks().is_some();
+            if !cut_off && !goes_on && !closes {
+                self.with_command(|command| command.word = Word::Value);
             }
             return self.expansion(rest, first, last);
         }
@@ -350,10 +350,22 @@ impl Shell {
         }
     }
 
+    /// Whether a backslash was taken away in the backticks around; `None` outside of any.
+    pub(super) fn backticks(&self) -> Option<bool> {
+        self.frames.iter().rev().find_map(|frame| {
+            if let Frame::Command(Command { close: Close::Backtick { escaped }, .. }) = frame {
+                Some(*escaped)
+            } else {
+                None
+            }
+        })
+    }
+
     fn current_word(&self) -> Word {
-        match self.frames.last() {
-            Some(Frame::Command(command)) => command.word.clone(),
-            _ => Word::Value,
+        if let Some(Frame::Command(command)) = self.frames.last() {
+            command.word.clone()
+        } else {
+            Word::Value
         }
     }
 

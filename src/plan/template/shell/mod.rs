@@ -120,7 +120,9 @@ impl Shell {
         if let Some(lost) = self.lost {
             return Err(lost);
         }
-        self.escaped_backticks()?;
+        if self.backticks() == Some(true) {
+            return Err(ESCAPED_BACKTICKS);
+        }
         let quoted = self.is_quoted();
         match self.frames.last_mut() {
             None => Err(AMBIGUOUS),
@@ -178,14 +180,6 @@ impl Shell {
         let outer = self.frames.iter().rev().find(|frame| !matches!(frame, Frame::Braces(_)));
         matches!(outer, Some(Frame::Double | Frame::Heredoc(_)))
     }
-
-    fn escaped_backticks(&self) -> Result<(), Refusal> {
-        let escaped = self.frames.iter().any(|frame| match frame {
-            Frame::Command(command) => command.close == Close::Backtick { escaped: true },
-            _ => false,
-        });
-        if escaped { Err(ESCAPED_BACKTICKS) } else { Ok(()) }
-    }
 }
 
 impl Shell {
@@ -213,7 +207,7 @@ impl Shell {
             Some(Frame::Command(_)) => self.command(rest, first, last),
             Some(Frame::Comment) => {
                 // The end of a comment is also the end of its line, and the end of backticks around it.
-                let backtick = first == '`' && self.in_backticks();
+                let backtick = first == '`' && self.backticks().is_some();
                 if first != '\n' && !backtick {
                     return Some(wide);
                 }
@@ -314,16 +308,9 @@ impl Shell {
         }
     }
 
-    fn in_backticks(&self) -> bool {
-        self.frames.iter().any(|frame| match frame {
-            Frame::Command(command) => matches!(command.close, Close::Backtick { .. }),
-            _ => false,
-        })
-    }
-
     /// A backtick closes the backticks around it, whatever else is open in them.
     fn backtick(&mut self) {
-        if !self.in_backticks() {
+        if self.backticks().is_none() {
             self.frames.push(Frame::Command(Command::new(Close::Backtick { escaped: false })));
             return;
         }

@@ -1,0 +1,51 @@
+//! What is not built yet is refused by name, never ignored.
+
+use super::*;
+use crate::plan::unbuilt::ALL;
+
+#[test]
+fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
+    let top = |keys: &str| format!("{keys}\ncalls: {{ a: {{ run: x }} }}\n");
+    let agent = |keys: &str| format!("agents: {{ x: {keys} }}\ncalls: {{ a: {{ run: x }} }}\n");
+    let table = [
+        (top("mcp: { files: { command: [npx, server] } }"), "mcp"),
+        (top("parent: { model: anthropic/x }"), "parent"),
+        (top("notify: { bell: true }"), "notify"),
+        (top("report: { html: out.html }"), "html"),
+        (top("report: { junit: out.xml }"), "junit"),
+        (top("report: { sarif: out.sarif }"), "sarif"),
+        (top("limits: { tokens: 400k }"), "tokens"),
+        (top("limits: { cost: 2.50 }"), "cost"),
+        (top("limits: { depth: 1 }"), "depth"),
+        (top("limits: { background: detach }"), "detach"),
+        (call("run: x\nisolation: worktree"), "worktree"),
+        (call("run: x\nsandbox: read-only"), "read-only"),
+        (call("prompt: x\nsession: s"), "session"),
+        (call("run: x\ncache: true"), "true"),
+        (agent("{ tools: [read] }"), "tools"),
+        (agent("{ command: claude }"), "claude"),
+        (agent("{ command: [x], output: stream-json }"), "stream-json"),
+        (top("reconcile: { strategy: patch }"), "patch"),
+        (top("reconcile: { strategy: synthesize, prompt: Decide. }"), "synthesize"),
+        (top("reconcile: { strategy: merge, on_conflict: decide }"), "decide"),
+        (call("run: x\ncheck: { ask: Is it right? }"), "ask"),
+        (agent("{ model: gemini/gemini-3-pro }"), "gemini/gemini-3-pro"),
+    ];
+    for (text, place) in &table {
+        let loaded = read(text);
+        let [fault] = loaded.diagnostics.as_slice() else { panic!("{text}{:?}", lines(&loaded)) };
+        assert_eq!(fault.code, code::NOT_BUILT, "{text}");
+        assert_eq!(&text[fault.at.start as usize..fault.at.end as usize], *place, "{text}");
+        assert!(fault.message.ends_with(" is not built yet") && fault.help.is_some());
+    }
+    assert_eq!(table.len(), ALL.len(), "each row is asked for once");
+}
+
+#[test]
+fn what_is_switched_off_is_allowed() {
+    plan(&call("run: x\nisolation: shared\nsandbox: off\ncache: false"));
+    plan(&call("run: x\nsandbox: { mode: off }"));
+    plan(
+        "agents: { x: { tools: [] } }\nreport: { json: out.json, markdown: out.md }\nlimits: { background: cancel }\ncalls: { a: { run: x } }",
+    );
+}
