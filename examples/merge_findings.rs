@@ -144,8 +144,7 @@ fn answer(number: usize, items: Vec<Value>) -> Result<Answer, Box<dyn Error>> {
 
 /// Merges with default settings; each group as (answer, item).
 fn merged(answers: Vec<Answer>) -> Result<Vec<Vec<(usize, usize)>>, Box<dyn Error>> {
-    let settings: Map<String, Value> =
-        Map::from_iter([("similar".to_owned(), json!({ "on": "/title" }))]);
+    let settings: Map<String, Value> = Map::from_iter([("similar".to_owned(), json!({ "on": "/title" }))]);
     let result = reconcile("merge", &settings, &Inputs { answers, ..Inputs::default() })?;
     let items = result.json["items"].as_array().cloned().unwrap_or_default();
     let member = |member: &Value| {
@@ -178,7 +177,8 @@ fn speed(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
         let items: Vec<Value> = (0..200)
             .map(|_| {
                 let thing = &things[roll(2000)];
-                let said = (0..18).map(|n| if n < 9 { &words[thing[roll(12)]] } else { &words[roll(frequent)] });
+                let said =
+                    (0..18).map(|n| if n < 9 { &words[thing[roll(12)]] } else { &words[roll(frequent)] });
                 json!({ "title": said.map(String::as_str).collect::<Vec<&str>>().join(" ") })
             })
             .collect();

@@ -115,7 +115,11 @@ pub(super) fn positions<'a>(
 }
 
 /// Whose value stands, as a position in `positions`, and what came of the dispute.
-pub(super) fn rule(positions: &[Position<'_>], on_conflict: &OnConflict, panel: &Panel<'_>) -> (usize, Ruling) {
+pub(super) fn rule(
+    positions: &[Position<'_>],
+    on_conflict: &OnConflict,
+    panel: &Panel<'_>,
+) -> (usize, Ruling) {
     if positions.len() < 2 {
         return (0, Ruling::Agreed);
     }

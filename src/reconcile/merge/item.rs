@@ -76,7 +76,8 @@ fn leaves_out(voice: &Voice<'_>, pointer: Option<&str>) -> bool {
 
 fn complaint(voice: &Voice<'_>, pointer: Option<&str>, found: Option<&Value>) -> String {
     if voice.data().is_none() {
-        return "it is no JSON; ask for JSON and add `output: {format: json}` (or `lines`) to the call".to_owned();
+        return "it is no JSON; ask for JSON and add `output: {format: json}` (or `lines`) to the call"
+            .to_owned();
     }
     match (pointer, found) {
         (Some(pointer), None) => {
@@ -129,7 +130,9 @@ fn gather(value: &Value, pointer: &mut String, key: &Key, text: &mut String) {
             text.push_str(own);
             text.push('\n');
         }
-        Value::Array(items) => items.iter().for_each(|item| gather(item, &mut format!("{pointer}/"), key, text)),
+        Value::Array(items) => {
+            items.iter().for_each(|item| gather(item, &mut format!("{pointer}/"), key, text))
+        }
         Value::Object(fields) => {
             for (name, field) in fields {
                 let length = pointer.len();

@@ -116,8 +116,11 @@ impl Key {
 /// True for `/line`, `/start_line`, `/lineNumber`, `/location/row`.
 fn names_a_line(pointer: &str) -> bool {
     let name = pointer.rsplit('/').next().unwrap_or_default().to_lowercase();
-    let of_lines = |start: &str| name == start || name.ends_with(&format!("_{start}")) || name.starts_with(&format!("{start}_"));
-    ["line", "lines", "lineno", "row"].iter().any(|start| of_lines(start)) || ["linenumber", "startline", "endline"].contains(&name.as_str())
+    let of_lines = |start: &str| {
+        name == start || name.ends_with(&format!("_{start}")) || name.starts_with(&format!("{start}_"))
+    };
+    ["line", "lines", "lineno", "row"].iter().any(|start| of_lines(start))
+        || ["linenumber", "startline", "endline"].contains(&name.as_str())
 }
 
 #[cfg(test)]

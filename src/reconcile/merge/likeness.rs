@@ -190,9 +190,8 @@ impl Index {
 
 /// Keeps the most alike, of equals the earlier; gives the likeness that is now the least.
 fn drop_the_least(pairs: &mut Vec<Pair>) -> f32 {
-    let by_rank = |a: &Pair, b: &Pair| {
-        b.likeness.total_cmp(&a.likeness).then((a.one, a.other).cmp(&(b.one, b.other)))
-    };
+    let by_rank =
+        |a: &Pair, b: &Pair| b.likeness.total_cmp(&a.likeness).then((a.one, a.other).cmp(&(b.one, b.other)));
     let (_, bound, _) = pairs.select_nth_unstable_by(PAIRS, by_rank);
     let bound = bound.likeness;
     pairs.truncate(PAIRS);

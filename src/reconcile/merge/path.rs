@@ -39,7 +39,10 @@ impl Roots {
             let cuts = path.match_indices('/').map(|(at, _)| path.split_at(at + 1));
             let known = cuts.filter(|(_, rest)| relative.contains(*rest)).find(|(root, rest)| {
                 // A bare file name says where the project begins only if no other file is called so.
-                rest.contains('/') || absolute.iter().all(|p| p == path || !p.ends_with(&format!("/{rest}")) || p.starts_with(root))
+                rest.contains('/')
+                    || absolute
+                        .iter()
+                        .all(|p| p == path || !p.ends_with(&format!("/{rest}")) || p.starts_with(root))
             });
             roots.extend(known.map(|(root, _)| root));
         }

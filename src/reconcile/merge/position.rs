@@ -89,9 +89,7 @@ fn too_wide(items: &[usize], spans: &[Span]) -> Option<usize> {
     let mut all = items.iter().filter_map(|item| spans.get(*item));
     let mut whole = all.next()?.clone();
     all.for_each(|span| whole.widen(span));
-    whole.fields.iter().position(|extent| {
-        extent.first.saturating_sub(extent.last) > i64::from(extent.window)
-    })
+    whole.fields.iter().position(|extent| extent.first.saturating_sub(extent.last) > i64::from(extent.window))
 }
 
 /// The lines that a value names: `42`, `"42"`, `"L42"`, `"40-44"`, `[40, 44]`.

@@ -60,13 +60,19 @@ impl Sameness {
             Some(similar) => by_words(&nodes, &words, likeness::at_score(similar.at)),
             None => by_place(&nodes),
         };
-        let mut groups: Vec<Group> = sorted.into_iter().map(|group| self.group(group, &nodes, &words)).collect();
+        let mut groups: Vec<Group> =
+            sorted.into_iter().map(|group| self.group(group, &nodes, &words)).collect();
         groups.sort_by_key(|group| group.members.iter().min().copied());
         groups
     }
 
     /// Items that are the same to the letter become one node; nodes are sorted by what they hold.
-    fn nodes<'a>(&self, items: &[Item<'_>], places: &'a [Place], texts: &'a [Option<String>]) -> Vec<Same<'a>> {
+    fn nodes<'a>(
+        &self,
+        items: &[Item<'_>],
+        places: &'a [Place],
+        texts: &'a [Option<String>],
+    ) -> Vec<Same<'a>> {
         let mut nodes: BTreeMap<(&str, &Span, String), Same<'a>> = BTreeMap::new();
         for (at, ((item, place), text)) in items.iter().zip(places).zip(texts).enumerate() {
             let said = match text {
@@ -75,9 +81,12 @@ impl Sameness {
                 None => format!("v{}", self.normalize.key(item.value)),
             };
             let text = text.as_deref().unwrap_or_default();
-            let node = nodes
-                .entry((&place.block, &place.span, said))
-                .or_insert_with(|| Same { members: Vec::new(), authors: Vec::new(), place, text });
+            let node = nodes.entry((&place.block, &place.span, said)).or_insert_with(|| Same {
+                members: Vec::new(),
+                authors: Vec::new(),
+                place,
+                text,
+            });
             node.members.push(at);
             // Of several spellings the least, whoever used it.
             node.text = node.text.min(text);

@@ -9,13 +9,13 @@ const GROUP: usize = 4;
 /// Words that texts about any subject share.
 const COMMON: &[&str] = &[
     "a", "about", "after", "all", "also", "an", "and", "any", "are", "as", "at", "be", "because", "been",
-    "before", "being", "between", "both", "but", "by", "can", "consider", "could", "did", "do", "does", "each",
-    "else", "ensure", "every", "for", "from", "had", "has", "have", "here", "if", "in", "instead", "into", "is",
-    "it", "its", "just", "like", "make", "may", "might", "more", "most", "new", "no", "not", "now", "of", "on",
-    "only", "or", "other", "our", "same", "should", "so", "such", "sure", "than", "that", "the", "their",
-    "them", "then", "there", "these", "they", "this", "those", "to", "use", "used", "uses", "using", "very",
-    "via", "was", "we", "were", "what", "when", "where", "which", "while", "will", "with", "would", "you",
-    "your",
+    "before", "being", "between", "both", "but", "by", "can", "consider", "could", "did", "do", "does",
+    "each", "else", "ensure", "every", "for", "from", "had", "has", "have", "here", "if", "in", "instead",
+    "into", "is", "it", "its", "just", "like", "make", "may", "might", "more", "most", "new", "no", "not",
+    "now", "of", "on", "only", "or", "other", "our", "same", "should", "so", "such", "sure", "than", "that",
+    "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "use", "used", "uses",
+    "using", "very", "via", "was", "we", "were", "what", "when", "where", "which", "while", "will", "with",
+    "would", "you", "your",
 ];
 
 /// Endings that are cut off, the first that fits; at least three characters stay.
@@ -87,7 +87,10 @@ mod tests {
     #[test]
     fn a_name_counts_whole_and_by_its_parts() {
         let terms = of("The `getUserIds` of user_store is retrying");
-        assert_eq!(terms.words, ["=getuserids", "get", "user", "ids", "=user_store", "user", "store", "retry"]);
+        assert_eq!(
+            terms.words,
+            ["=getuserids", "get", "user", "ids", "=user_store", "user", "store", "retry"]
+        );
         assert_eq!(terms.groups[..2], ["_get", "get_"]);
     }
 

@@ -1,3 +1,5 @@
+//! `merge` from answers to its result: who found what, conflicts, and that nothing is lost.
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -22,14 +24,20 @@ fn three_reviews() -> Vec<Answer> {
     let again = "findUser concatenates user input into the SQL string, which allows injection";
     let flaky = "Fixed sleep of 100 ms makes the test flaky";
     vec![
-        json_answer("alice", json!({"findings": [
-            finding("./src/db.rs", 40, injection, "high"),
-            finding("tests/a.rs", 7, flaky, "low"),
-        ]})),
+        json_answer(
+            "alice",
+            json!({"findings": [
+                finding("./src/db.rs", 40, injection, "high"),
+                finding("tests/a.rs", 7, flaky, "low"),
+            ]}),
+        ),
         json_answer("bob", json!({"findings": [finding("/work/app/src/db.rs", 42, again, "Critical")]})),
-        json_answer("carol", json!({"findings": [
-            {"file": "src/db.rs", "line": 41, "title": injection, "severity": "HIGH", "fix": "bind"},
-        ]})),
+        json_answer(
+            "carol",
+            json!({"findings": [
+                {"file": "src/db.rs", "line": 41, "title": injection, "severity": "HIGH", "fix": "bind"},
+            ]}),
+        ),
     ]
 }
 
@@ -85,7 +93,10 @@ fn a_conflict_fails_the_step_where_the_plan_says_so() {
     with["on_conflict"] = json!("fail");
     match reconcile("merge", &settings(with), &inputs(three_reviews())).unwrap_err() {
         ReconcileError::Conflict { message, result } => {
-            assert!(message.contains("`/severity` is high for alice, carol and Critical for bob"), "{message}");
+            assert!(
+                message.contains("`/severity` is high for alice, carol and Critical for bob"),
+                "{message}"
+            );
             assert_eq!(result.conflicts.len(), 1);
         }
         other => panic!("{other}"),
@@ -189,7 +200,8 @@ impl Dice {
     }
 
     fn item(&mut self) -> Value {
-        let words = ["race", "lock", "sql", "injection", "flaky", "the", "sleep", "naïve", "getUser", "null", ""];
+        let words =
+            ["race", "lock", "sql", "injection", "flaky", "the", "sleep", "naïve", "getUser", "null", ""];
         let title: Vec<&str> = (0..self.roll(6)).map(|_| *self.pick(&words)).collect();
         let title = title.join(self.pick::<&str>(&[" ", "  "]));
         match self.roll(12) {
@@ -268,7 +280,10 @@ fn ten_thousand_random_merges_lose_nothing_invent_nothing_and_do_not_depend_on_o
                 if let Some(fields) = item["item"].as_object() {
                     for (name, value) in fields {
                         let given = item["members"].as_array().unwrap().iter();
-                        assert!(given.map(|m| &m["item"][name]).any(|own| own == value), "round {round}: {name}");
+                        assert!(
+                            given.map(|m| &m["item"][name]).any(|own| own == value),
+                            "round {round}: {name}"
+                        );
                     }
                 }
             }

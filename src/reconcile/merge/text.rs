@@ -39,15 +39,17 @@ fn headline(merged: &Merged<'_>) -> String {
 fn conflicts(merged: &Merged<'_>) -> Option<String> {
     let open: Vec<(usize, &Union)> =
         (1..).zip(&merged.kept).filter(|(_, union)| !union.disputes.is_empty()).collect();
-    let count: usize = open.iter().map(|(_, union)| union.disputes.len()).sum();
-    if count == 0 {
+    if open.is_empty() {
         return None;
     }
-    let mut lines = vec![counted(count, "conflict").to_uppercase()];
+    let mut lines = vec!["IN DISPUTE".to_owned()];
     for (number, union) in open.iter().take(CONFLICTS) {
         lines.push(format!("{number:>4}  {}", union.name()));
         for dispute in &union.disputes {
-            let sides = dispute.sides.iter().map(|side| format!("{} ({})", show(&side.value, 32), merged.panel.names(&side.by)));
+            let sides = dispute
+                .sides
+                .iter()
+                .map(|side| format!("{} ({})", show(&side.value, 32), merged.panel.names(&side.by)));
             let field = dispute.pointer.trim_start_matches('/');
             lines.push(format!("      {field}: {}", sides.collect::<Vec<String>>().join(" | ")));
         }

@@ -206,7 +206,8 @@ impl Merge {
             key || text || self.conflicts.contains(pointer)
         };
         let differs = |pointer: &String| {
-            let said = members.iter().filter_map(|member| Some((member.voice, member.value.pointer(pointer)?)));
+            let said =
+                members.iter().filter_map(|member| Some((member.voice, member.value.pointer(pointer)?)));
             let said = positions(said, &self.sameness.normalize);
             said.len() > 1 && said.iter().all(|position| is_short(position.value))
         };

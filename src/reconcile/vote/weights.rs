@@ -76,9 +76,8 @@ impl Weights {
                 Ok(Scale { weights, model: Model::default(), learned: None })
             }
             Weights::Declared(declared) => {
-                let unknown = declared
-                    .iter()
-                    .find(|(name, _)| !panel.inputs.answers.iter().any(|a| a.is_called(name)));
+                let unknown =
+                    declared.iter().find(|(name, _)| !panel.inputs.answers.iter().any(|a| a.is_called(name)));
                 if let Some((name, _)) = unknown {
                     return Err(ReconcileError::Settings(SettingsError {
                         key: format!("weights.{name}"),
