@@ -142,8 +142,11 @@ fn answer(number: usize, items: Vec<Value>) -> Result<Answer, Box<dyn Error>> {
     })
 }
 
-/// Merges with default settings; each group as (answer, item).
-fn merged(answers: Vec<Answer>) -> Result<Vec<Vec<(usize, usize)>>, Box<dyn Error>> {
+/// Items that are the same, as (answer, item).
+type Group = Vec<(usize, usize)>;
+
+/// Merges with default settings.
+fn merged(answers: Vec<Answer>) -> Result<Vec<Group>, Box<dyn Error>> {
     let settings: Map<String, Value> = Map::from_iter([("similar".to_owned(), json!({ "on": "/title" }))]);
     let result = reconcile("merge", &settings, &Inputs { answers, ..Inputs::default() })?;
     let items = result.json["items"].as_array().cloned().unwrap_or_default();

@@ -216,6 +216,9 @@ pub struct PlannedCall {
     /// True for a background call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// True for a call whose answer a `check` decides on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub check: bool,
 }
 
 /// How a run ended.

@@ -49,6 +49,8 @@ pub enum Command {
     Init(Init),
     /// Show a run, live or past, as it looked.
     Show(Show),
+    /// Write a report of a run, live or past: a page to look at, or what a CI system reads.
+    Report(Report),
     /// List runs, newest first.
     List(List),
     /// Print a shell completion script.
@@ -192,12 +194,24 @@ pub struct Explain {
 /// `fanout init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Where to write it.
+    /// Where to write it, or for `--ci` the plan that the workflow runs.
     #[arg(value_name = "FILE", default_value = "plan.yaml")]
     pub file: PathBuf,
+    /// Write a workflow for this CI system instead, with reports and a resume step.
+    #[arg(long, value_enum, value_name = "SYSTEM")]
+    pub ci: Option<Ci>,
     /// Overwrite an existing file.
     #[arg(long)]
     pub force: bool,
+}
+
+/// A CI system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ci {
+    /// GitHub Actions: .github/workflows/fanout.yml.
+    Github,
+    /// GitLab CI: .gitlab-ci.fanout.yml, to include.
+    Gitlab,
 }
 
 /// `fanout show`.
@@ -218,6 +232,65 @@ pub struct Show {
     /// Print the run's events as one JSON object a line.
     #[arg(long, conflicts_with_all = ["output", "call"])]
     pub json: bool,
+}
+
+/// `fanout report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The run, by its name or the start of it; the newest if left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// What to write.
+    #[arg(long, short, value_enum, default_value_t = Format::Html, value_name = "FORMAT")]
+    pub format: Format,
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Open it, in the browser for a page; written beside the run's journal unless `-o` says where.
+    #[arg(long)]
+    pub open: bool,
+}
+
+/// What a report looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One self-contained page.
+    Html,
+    /// JUnit XML.
+    Junit,
+    /// SARIF 2.1.0: merged findings, else conflicts.
+    Sarif,
+    /// Markdown.
+    Markdown,
+    /// Markdown short enough for a comment on a pull request.
+    Comment,
+    /// One JSON document; docs/result.md describes it.
+    Json,
+}
+
+impl Format {
+    /// The format that a key of `report:` in a plan means.
+    pub fn of(key: &str) -> Option<Format> {
+        Some(match key {
+            "html" => Format::Html,
+            "junit" => Format::Junit,
+            "sarif" => Format::Sarif,
+            "markdown" => Format::Markdown,
+            "json" => Format::Json,
+            _ => return None,
+        })
+    }
+
+    /// What such a file is called where nobody says.
+    pub fn file(self) -> &'static str {
+        match self {
+            Format::Html => "report.html",
+            Format::Junit => "junit.xml",
+            Format::Sarif => "report.sarif",
+            Format::Markdown | Format::Comment => "report.md",
+            Format::Json => "report.json",
+        }
+    }
 }
 
 /// `fanout list`.

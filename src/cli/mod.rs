@@ -13,6 +13,7 @@ pub mod graph;
 pub mod init;
 pub mod load;
 pub mod past;
+pub mod report;
 pub mod run;
 pub mod signals;
 pub mod terminal;
@@ -104,10 +105,15 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             Ok(0)
         }
         Command::Init(options) => {
-            out(&init::write(&options.file, options.force).map_err(Complaint::usage)?)?;
+            out(&match options.ci {
+                None => init::write(&options.file, options.force),
+                Some(ci) => init::write_ci(ci, &options.file, options.force),
+            }
+            .map_err(Complaint::usage)?)?;
             Ok(0)
         }
         Command::Show(options) => past::show(&options, terminal),
+        Command::Report(options) => report::report(&options, terminal),
         Command::List(options) => past::list(&options, terminal),
         Command::Completions(options) => {
             let mut script = Vec::new();

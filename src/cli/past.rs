@@ -28,11 +28,12 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
     if let Some(notice) = &past.notice {
         terminal.err(&format!("note: {notice}\n"));
     }
+    let redactor = super::report::redactor(&[]);
     let out = |text: &str| terminal.out(text).map_err(|error| Complaint::output(&error));
     if options.json {
         let mut lines = String::new();
         for record in &past.records {
-            match json_lines::line(record) {
+            match json_lines::line(&redactor.record(record)) {
                 Ok(line) => lines.push_str(&line),
                 Err(error) => return Err(Complaint { code: exit::BUG, message: error.to_string() }),
             }
@@ -40,7 +41,7 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
         out(&lines)?;
         return Ok(0);
     }
-    let view = RunView::of(past.records.iter().map(AsRef::as_ref));
+    let view = super::report::view(&past.records, &redactor);
     match &options.call {
         None => out(&result(&view, options.output, terminal))?,
         Some(call) if options.raw => out(&raw(&view, call)?)?,

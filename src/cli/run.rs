@@ -8,7 +8,7 @@ use super::args::{How, PlanArgs, Resume, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, exit, past, signals};
+use super::{Complaint, exit, past, report, signals};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
@@ -20,7 +20,7 @@ use crate::plan::{Action, Plan, Provider};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
 use crate::report::live::{self, Handle, Target};
-use crate::report::{markdown, result_json};
+use crate::report::redact::Redactor;
 use crate::run::stop::Stop;
 use crate::run::{Finished, RunError, World};
 
@@ -106,13 +106,16 @@ fn go(
             }
         }) as Listener
     };
-    let listeners = vec![folded, listener];
+    let keys: Vec<&str> =
+        providers(&ready.plan).iter().filter_map(|provider| provider.api_key_env.as_deref()).collect();
+    let redactor = report::redactor(&keys);
+    let listeners = vec![redacted(&redactor, folded, listener)];
     let outcome = runtime.block_on(async {
         let (journal, earlier) = start(listeners).map_err(|error| journal_complaint(&error))?;
         let run = journal.run().clone();
         let journal = Arc::new(journal);
         if let Some(earlier) = &earlier {
-            show_earlier(earlier, &view, terminal);
+            show_earlier(earlier, &view, &redactor, terminal);
         }
         // Without either, a killed fanout can leave processes behind; nothing else changes.
         let _ = process::become_subreaper();
@@ -173,20 +176,30 @@ fn go(
         let text = past::result(&view, how.output, terminal);
         terminal.out(&text).map_err(|error| Complaint::output(&error))?;
     }
-    write_reports(&ready.plan, &view, terminal);
+    report::write_all(&ready.plan, &view, terminal);
     Ok(end(&finished, &run, terminal))
 }
 
 /// A resumed run looks like one run: what was before is part of what is shown.
-fn show_earlier(earlier: &Past, view: &Mutex<RunView>, terminal: &Terminal) {
+fn show_earlier(earlier: &Past, view: &Mutex<RunView>, redactor: &Redactor, terminal: &Terminal) {
     if let Some(notice) = &earlier.notice {
         terminal.err(&format!("note: {notice}\n"));
     }
     if let Ok(mut view) = view.lock() {
         for record in &earlier.records {
-            view.apply(record);
+            view.apply(&redactor.record(record));
         }
     }
+}
+
+/// Whoever shows a record gets it without the secrets that are known; it is looked through once.
+fn redacted(redactor: &Redactor, folded: Listener, shown: Listener) -> Listener {
+    let redactor = redactor.clone();
+    Box::new(move |record: &Arc<Record>| {
+        let record = redactor.record(record);
+        folded(&record);
+        shown(&record);
+    })
 }
 
 /// The providers of a plan and of the plans that it runs.
@@ -252,27 +265,6 @@ pub fn journal_complaint(error: &JournalError) -> Complaint {
     // The cause is the system's own word: no space left, permission denied.
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     Complaint { code, message: format!("{error}{cause}") }
-}
-
-fn write_reports(plan: &Plan, view: &RunView, terminal: &Terminal) {
-    for (format, path) in &plan.report {
-        let text = match format.as_str() {
-            "json" => result_json::render(view).unwrap_or_default(),
-            _ => markdown::render(view),
-        };
-        if let Err(error) = write_whole(path, &text) {
-            terminal.error(format!("cannot write the {format} report {}: {error}", path.display()));
-        }
-    }
-}
-
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 fn can_ask(how: &How, terminal: &Terminal) -> bool {
@@ -350,6 +342,7 @@ fn head(run: &RunId, plan: &Plan, graph: &CallGraph, named: &Path) -> RunStarted
         turn: graph.turn(at),
         needs: graph.needs(at).map(|need| plan.calls[need.call].id.clone()).collect(),
         background: call.background,
+        check: call.check.is_some(),
     });
     RunStarted {
         format: FORMAT,

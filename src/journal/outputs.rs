@@ -97,11 +97,14 @@ impl Outputs {
 
 /// Puts a new file in the place of whatever has that name; follows no link.
 fn write(path: &Path, output: &Output) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = private().write(true).create_new(true).open(path)?;
+    let create = || private().write(true).create_new(true).open(path);
+    let mut file = match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            create()?
+        }
+        file => file?,
+    };
     match &output.json {
         Some(json) => {
             let mut text = serde_json::to_string_pretty(json)?;

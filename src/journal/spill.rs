@@ -17,10 +17,7 @@ use super::storage::{Fault, private};
 
 /// The journal could not be written. The run has to end; a resume can go on with it.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error(
-    "could not {doing} {}; {saved} records are safe in {}{}",
-    path.display(), dir.display(), aside(spilled.as_deref(), *results, *lost)
-)]
+#[error("could not {doing} {}{}", path.display(), rest(self))]
 pub struct StorageFailure {
     /// What was being done, to be read after "could not".
     pub doing: &'static str,
@@ -28,7 +25,8 @@ pub struct StorageFailure {
     pub path: PathBuf,
     /// The run's directory.
     pub dir: PathBuf,
-    /// How many records are durable there.
+    /// How many records are durable there; 0 if it failed before the first, or before a
+    /// resumed run was opened.
     pub saved: u64,
     /// Where the finished results are that did not fit there; a resume looks into it.
     pub spilled: Option<PathBuf>,
@@ -41,15 +39,25 @@ pub struct StorageFailure {
     pub source: Arc<io::Error>,
 }
 
-fn aside(spilled: Option<&Path>, results: u32, lost: u32) -> String {
-    let mut text = match spilled {
-        Some(path) => format!("; {results} finished results that did not fit are in {}", path.display()),
-        None => String::new(),
-    };
-    if lost > 0 {
-        text += &format!("; {lost} finished results could be written nowhere and are lost");
+/// What is safe and where, as far as there is anything.
+fn rest(failure: &StorageFailure) -> String {
+    let mut text = String::new();
+    if failure.saved > 0 {
+        text += &format!("; {} safe in {}", are(failure.saved, "record"), failure.dir.display());
+    }
+    if let Some(path) = &failure.spilled {
+        text +=
+            &format!("; {} in {} instead", are(failure.results.into(), "finished result"), path.display());
+    }
+    if failure.lost > 0 {
+        let lost = are(failure.lost.into(), "finished result");
+        text += &format!("; {lost} lost: they could be written nowhere");
     }
     text
+}
+
+fn are(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what} is") } else { format!("{count} {what}s are") }
 }
 
 /// Takes in what the journal cannot.

@@ -36,9 +36,6 @@ unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
     PARENT = "`parent`", "remove it; the parent's steps are computed";
     NOTIFY = "`notify`", "remove it; the exit code and `--json` say how the run ended";
-    REPORT_HTML = "`report.html`", "write `report: {json: …}` or `report: {markdown: …}`";
-    REPORT_JUNIT = "`report.junit`", "write `report: {json: …}` or `report: {markdown: …}`";
-    REPORT_SARIF = "`report.sarif`", "write `report: {json: …}` or `report: {markdown: …}`";
     LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";

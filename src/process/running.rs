@@ -186,7 +186,7 @@ impl Running {
     }
 
     /// Whether it has ended. Leaves its status, and so its number, alone.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = || rustix::process::waitid(WaitId::Pid(self.root.pid), how);
         self.collected.is_some() || !matches!(status(), Ok(None))

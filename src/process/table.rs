@@ -188,6 +188,8 @@ fn take_descendants(inside: &mut Vec<Entry>, rest: &mut Vec<Entry>) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     fn pid(raw: i32) -> Pid {
@@ -244,8 +246,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let row = entry(Pid::from_child(&child)).unwrap();
         signal(Identity { started: row.id.started + 1, ..row.id }, Signal::KILL);
-        assert_eq!(entry(row.id.pid).map(|row| row.over), Some(false));
-        signal(row.id, Signal::KILL);
-        assert!(!child.wait().unwrap().success());
+        signal(row.id, Signal::TERM);
+        assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
     }
 }

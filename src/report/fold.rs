@@ -72,7 +72,7 @@ impl RunView {
 
     /// Takes one record in.
     pub fn apply(&mut self, record: &Record) {
-        let now = self.before + record.elapsed;
+        let now = self.before + as_written(record.elapsed);
         self.began.get_or_insert(record.at);
         if !record.event.is_volatile() && !matches!(record.event, Event::RunResumed { .. }) {
             self.elapsed = self.elapsed.max(now);
@@ -81,7 +81,7 @@ impl RunView {
             Event::RunStarted(head) => self.begin(head),
             Event::RunResumed { .. } => self.resume(),
             Event::CallExpanded { call, labels } => self.expand(call, labels),
-            Event::CallStarted { instance, agent, .. } => self.start(instance, agent, now),
+            Event::CallStarted { instance, agent, input, .. } => self.start(instance, (agent, input), now),
             Event::CallProgressed { instance, activity, tokens } => {
                 if let Some(view) = self.known(instance).filter(|view| view.state == State::Running) {
                     view.activity.clone_from(activity);
@@ -93,7 +93,7 @@ impl RunView {
                     number: *attempt,
                     cause: cause.clone(),
                     at: now,
-                    retry_in: retry_in.map(|wait| wait.0),
+                    retry_in: retry_in.map(|wait| as_written(wait.0)),
                 });
             }
             Event::CallFinished { instance, outcome, .. } => self.end(instance, outcome, now),
@@ -253,7 +253,7 @@ impl RunView {
         }
     }
 
-    fn start(&mut self, id: &InstanceId, agent: &str, now: Duration) {
+    fn start(&mut self, id: &InstanceId, (agent, input): (&str, &str), now: Duration) {
         self.uncount(id);
         self.places += 1;
         let place = self.places;
@@ -263,6 +263,7 @@ impl RunView {
             state: State::Running,
             started: Some(now),
             agent: Some(agent.to_owned()),
+            input: input.to_owned(),
             place,
             ..InstanceView::default()
         };
@@ -280,7 +281,7 @@ impl RunView {
         view.ended = Some(now);
         view.activity = String::new();
         view.tokens = Tokens(0);
-        view.outcome = Some(outcome.clone());
+        view.outcome = Some(Outcome { took: as_written(outcome.took), ..outcome.clone() });
         let place = view.place;
         self.running.remove(&place);
         self.tally.running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
@@ -355,8 +356,14 @@ impl RunView {
             turn: self.turns.last_key_value().map_or(1, |(number, _)| *number),
             needs: Vec::new(),
             background: false,
+            check: false,
         })
     }
+}
+
+/// A time as the journal writes it down, so that a live run looks as it will look later.
+fn as_written(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

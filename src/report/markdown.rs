@@ -14,9 +14,35 @@ use crate::id::{CallId, InstanceId};
 use crate::outcome::{Outcome, Status};
 use crate::unit::human_duration;
 
+/// What a comment on GitHub may have: 65,536 characters, with room for a line of one's own.
+pub const COMMENT: usize = 64_000;
+
 /// The document, with a newline at its end.
 pub fn render(view: &RunView) -> String {
-    let mut out = Document { out: String::new() };
+    document(view, usize::MAX)
+}
+
+/// The document in at most so many bytes: outputs are cut first, then calls are left out.
+pub fn within(view: &RunView, bytes: usize) -> String {
+    for most in [usize::MAX, 16 * 1024, 4 * 1024, 1024, 256, 0] {
+        let text = document(view, most);
+        if text.len() <= bytes {
+            return text;
+        }
+        if most == 0 {
+            // Between two calls, where no fence is open.
+            let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
+            let rest = format!("\nThe rest does not fit here: `fanout show {run}`\n");
+            let start = sanitise::prefix(&text, bytes.saturating_sub(rest.len()));
+            let kept = start.rfind("\n## ").and_then(|end| start.get(..=end)).unwrap_or_default();
+            return format!("{kept}{rest}");
+        }
+    }
+    String::new()
+}
+
+fn document(view: &RunView, most: usize) -> String {
+    let mut out = Document { out: String::new(), most };
     let census = view.census();
     if let Some(head) = &view.head {
         let _ = writeln!(out.out, "# {}\n", escape(&head.name));
@@ -56,6 +82,8 @@ fn nobody_answered(view: &RunView) -> bool {
 
 struct Document {
     out: String,
+    /// Bytes of one text.
+    most: usize,
 }
 
 impl Document {
@@ -154,9 +182,18 @@ impl Document {
     }
 
     fn fence(&mut self, text: &str, language: &str) {
-        let text = clean(text);
+        let kept = sanitise::prefix(text, self.most);
+        let cut = text.len() - kept.len();
+        let text = clean(kept);
+        if self.most == 0 && cut > 0 {
+            let _ = writeln!(self.out, "({cut} bytes)\n");
+            return;
+        }
         let fence = "`".repeat(longest_run(&text).max(2) + 1);
         let _ = writeln!(self.out, "{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'));
+        if cut > 0 {
+            let _ = writeln!(self.out, "… {cut} more bytes\n");
+        }
     }
 }
 
@@ -179,15 +216,12 @@ fn facts(outcome: &Outcome, view: &InstanceView) -> String {
     text
 }
 
-/// A file shows every letter and runs no commands.
-const FILE: Style = Style { color: false, unicode: true, width: 80, height: 24, ci: false };
-
 fn clean(text: &str) -> String {
-    sanitise::text(text, &FILE).into_owned()
+    sanitise::text(text, &Style::FILE).into_owned()
 }
 
 fn one_line(text: &str) -> String {
-    sanitise::line(text, &FILE)
+    sanitise::line(text, &Style::FILE)
 }
 
 fn longest_run(text: &str) -> usize {
@@ -246,6 +280,23 @@ mod tests {
         script.start("a").ok("a", hostile).finish(true, &[]);
         let text = render(&RunView::of(&script.records));
         assert!(text.contains(&format!("\n``````\n{hostile}\n``````\n")), "{text}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_and_says_so() {
+        let ids: Vec<String> = (0..1000).map(|n| format!("call_{n}")).collect();
+        let mut script = Script::new("many", &ids.iter().map(String::as_str).collect::<Vec<_>>());
+        for id in &ids {
+            script.start(id).ok(id, &"a line\n".repeat(100));
+        }
+        let view = RunView::of(&script.finish(true, &[]).records);
+        for bytes in [500 * 1024, COMMENT, 2_000] {
+            let text = within(&view, bytes);
+            assert!(text.len() <= bytes && text.len() > bytes / 4, "{}", text.len());
+            assert!(text.contains("more bytes") || text.contains("does not fit here"), "{text}");
+            assert_eq!(text.matches("```").count() % 2, 0);
+        }
+        assert_eq!(within(&view, usize::MAX), render(&view));
     }
 
     #[test]

@@ -7,17 +7,23 @@
 //! on its way to a terminal.
 //!
 //! Live: `live` carries records to a thread that owns one of `progress` (a terminal),
-//! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `markdown`.
+//! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `markdown`,
+//! `html`, `junit`, `sarif`, `github`. What may be shown at all passes `redact` before.
 
 pub mod fold;
+pub mod github;
+pub mod html;
 pub mod json_lines;
+pub mod junit;
 pub mod live;
 pub mod markdown;
 pub mod plain;
 pub mod progress;
+pub mod redact;
 pub mod result_json;
 pub mod results;
 pub mod sanitise;
+pub mod sarif;
 pub mod style;
 
 #[cfg(test)]

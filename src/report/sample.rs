@@ -30,6 +30,7 @@ pub(super) fn planned(id: &str, description: &str) -> PlannedCall {
         turn: 1,
         needs: Vec::new(),
         background: false,
+        check: false,
     }
 }
 

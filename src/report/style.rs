@@ -30,6 +30,9 @@ const HEIGHT: usize = 24;
 const LEAST_WIDTH: usize = 20;
 
 impl Style {
+    /// A file: it shows every letter, and nobody reads commands out of it.
+    pub const FILE: Style = Style { color: false, unicode: true, width: WIDTH, height: HEIGHT, ci: false };
+
     /// Decides from the environment, from whether the stream is a terminal, and from the
     /// terminal's size in `(rows, columns)`.
     ///

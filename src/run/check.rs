@@ -24,7 +24,7 @@ pub(crate) struct Subject<'a> {
 /// Runs the check in the call's workspace, with the answer on its standard input.
 ///
 /// # Errors
-/// A [`Fault`] with code `check` when it exits with anything but 0; its message holds the end of
+/// A [`Fault`] with code `check_failed` when it exits with anything but 0; its message holds the end of
 /// what it printed, which is what the next attempt is told.
 pub(crate) async fn run(
     command: &plan::Command,
@@ -44,8 +44,12 @@ pub(crate) async fn run(
             let said = said.trim();
             let from = said.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
             let said = if said.is_empty() { String::new() } else { format!(":\n{}", &said[from..]) };
-            let message = format!("its check `{}` failed ({}){said}", program.shown, fault.cause.message);
-            Err(Fault::new(Status::Failed, Kind::Error, Cause::new("check", message)))
+            let shown = program.shown.trim();
+            // A whole script would bury what it said.
+            let short = shown.len() <= 60 && !shown.contains('\n');
+            let name = if short { format!(" `{shown}`") } else { String::new() };
+            let message = format!("its check{name} failed ({}){said}", fault.cause.message);
+            Err(Fault::new(Status::Failed, Kind::Error, Cause::new("check_failed", message)))
         }
         Err(fault) => Err(fault),
     }

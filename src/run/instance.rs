@@ -242,7 +242,8 @@ impl Instance<'_> {
                 Ok(output) => return Ok(of_raw(raw, output)),
                 Err(fault) => {
                     let on = self.call.retry_on;
-                    let retriable = if fault.cause.code == "check" { on.check } else { on.invalid_output };
+                    let retriable =
+                        if fault.cause.code == "check_failed" { on.check } else { on.invalid_output };
                     (fault, retriable)
                 }
             };

@@ -13,6 +13,7 @@
 //! remembers.
 
 mod activity;
+mod answers;
 mod attempt;
 mod bus;
 mod call;

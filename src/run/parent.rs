@@ -13,15 +13,14 @@ use super::attempt::{Bounds, Fault, Kind, Raw};
 use super::bus::Notification;
 use super::instance::Ended;
 use super::level::{Level, Local};
-use super::results::CallResult;
 use super::stop::{Phase, Why};
 use super::work::{Place, program, template_cause};
-use super::{RunError, World, attempt, call, steps, verdict};
+use super::{RunError, World, answers, attempt, call, steps, verdict};
 use crate::event::Event;
 use crate::id::{CallId, InstanceId};
-use crate::outcome::{Cause, Outcome, Status};
+use crate::outcome::{Cause, Status};
 use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile};
-use crate::reconcile::{self, Answer, Inputs, ReconcileError, Reconciled, SettingsError};
+use crate::reconcile::{self, Inputs, ReconcileError, Reconciled, SettingsError};
 
 /// What a whole level came to.
 #[derive(Debug)]
@@ -129,10 +128,13 @@ async fn take_step(
     let needs = reconcile::needs(name, settings).map_err(wrong)?;
     let mut inputs = Inputs {
         goal: level.goal().map(str::to_owned),
-        answers: answers(level, reconcile),
+        answers: answers::gather(level, reconcile),
         min: reconcile.min,
         ..Inputs::default()
     };
+    if let Some(expression) = &needs.expression {
+        inputs.normalized = Some(answers::normalized(level, expression, &inputs.answers)?);
+    }
     for file in needs.files {
         let path = level.plan.dir.join(&file);
         let text = std::fs::read_to_string(&path)
@@ -168,41 +170,6 @@ fn with_news(level: &Level, mut input: Value, notifications: &[Notification]) ->
         map.insert("notifications".to_owned(), super::bus::as_value(notifications));
     }
     input.to_string()
-}
-
-fn answers(level: &Level, reconcile: &Reconcile) -> Vec<Answer> {
-    let mut answers = Vec::new();
-    for position in &reconcile.of {
-        let (Some(call), Some(result)) = (level.plan.calls.get(*position), level.store.get(*position)) else {
-            continue;
-        };
-        let result: &Arc<CallResult> = result;
-        if result.instances.is_empty() {
-            // An expanded call that never became a list is still somebody who is missing.
-            let cause = result.cause.clone();
-            let outcome = match cause {
-                Some(cause) => Outcome::ended(result.status, cause),
-                None => continue,
-            };
-            answers.push(Answer {
-                instance: InstanceId::only(call.id.clone()),
-                label: None,
-                description: call.description.clone(),
-                agent: None,
-                outcome,
-            });
-        }
-        for instance in &result.instances {
-            answers.push(Answer {
-                instance: InstanceId { call: call.id.clone(), index: instance.id.index },
-                label: instance.label.clone(),
-                description: call.description.clone(),
-                agent: instance.outcome.agent.clone(),
-                outcome: Outcome::clone(&instance.outcome),
-            });
-        }
-    }
-    answers
 }
 
 /// `strategy: command`: the program's output is the result.

@@ -13,5 +13,6 @@ mod plans;
 mod prompts;
 #[path = "../provider/mod.rs"]
 mod provider;
+mod reports;
 mod support;
 mod terminal;

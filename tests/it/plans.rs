@@ -153,3 +153,32 @@ fn a_missing_plan_and_a_missing_model_say_what_to_do() {
         no_model.err
     );
 }
+
+#[test]
+fn a_vote_counts_who_answered_and_names_who_did_not() {
+    let folder = Folder::new();
+    let plan = repository().join("plans/vote.yaml");
+    let ran = folder.run(&["run", plan.to_str().unwrap()]).expect_code(0);
+    for words in ["3 of 5 answered", "edsger timed out", "tony failed", "revert"] {
+        assert!(ran.out.contains(words), "{words}:\n{}", ran.out);
+    }
+    let text = std::fs::read_to_string(&plan).unwrap().replace("min: 3", "min: 4");
+    let ran = Folder::with_plan(&text).run(&["run", "plan.yaml"]).expect_code(1);
+    assert!(ran.out.contains("3 of 5 answered, and 4"), "{}", ran.out);
+}
+
+#[test]
+fn the_best_of_three_is_the_shortest_that_passes_its_check() {
+    let plan = repository().join("plans/best-of-three.yaml");
+    let ran = Folder::new().run(&["run", plan.to_str().unwrap(), "-o", "json"]).expect_code(0);
+    let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let reconciled = result["reconcile"]["json"].to_string();
+    assert!(reconciled.contains("\"gregorian\""), "{reconciled}");
+    assert_eq!(result["calls"][0]["cause"]["code"], "check_failed", "{}", result["calls"][0]);
+}
+
+#[test]
+fn what_is_the_same_answer_can_be_an_expression() {
+    let plan = "calls:\n  a: { run: echo 'v1.2 (linux)' }\n  b: { run: echo 'v1.2 (mac)' }\nreconcile: { strategy: compare, normalize: [{ expression: \"output | split(' ') | first\" }] }\nfail_on: reconcile.json.groups | length != 1\n";
+    Folder::with_plan(plan).run(&["run", "plan.yaml"]).expect_code(0);
+}

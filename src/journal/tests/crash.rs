@@ -149,7 +149,7 @@ fn unsynced_writes_that_survive_in_any_order_change_nothing_that_was_called_dura
     let recorded = record();
     let mut refused = 0;
     for count in 0..=recorded.log.len() {
-        for seed in 1..=12 {
+        for seed in 1..=5 {
             let mut fate = Reordered(seed * 7919 + count as u64);
             let (_root, dir) = recorded.crashed(&recorded.log[..count], &mut fate);
             let mut salvage = Salvage::No;

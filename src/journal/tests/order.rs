@@ -58,10 +58,13 @@ fn nobody_hears_of_a_record_before_it_is_as_safe_as_it_must_be() {
     let mut second = Box::pin(journal.commit(warned("4")));
     assert!(block_on(poll_immediate(&mut second)).is_none());
     journal.note(progress("after 4"));
-    journal.note(warned("5"));
+    let mut third = Box::pin(journal.commit(warned("5")));
+    assert!(block_on(poll_immediate(&mut third)).is_none());
+    journal.note(warned("6"));
     world.open_gate();
     block_on(first).unwrap();
     block_on(second).unwrap();
+    block_on(third).unwrap();
     block_on(journal.close()).unwrap();
     let heard = heard.lock().unwrap().clone();
     assert_eq!(
@@ -74,10 +77,11 @@ fn nobody_hears_of_a_record_before_it_is_as_safe_as_it_must_be() {
             (4, true, true),
             (4, false, false),
             (5, true, true),
+            (6, true, true),
         ]
     );
     let seqs: Vec<u64> = read(journal.dir()).unwrap().records.iter().map(|record| record.seq).collect();
-    assert_eq!(seqs, [1, 2, 3, 4, 5]);
+    assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
 }
 
 #[test]

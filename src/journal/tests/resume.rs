@@ -4,6 +4,7 @@ use std::fs;
 
 use tempfile::tempdir;
 
+use super::world::{Op, World};
 use super::*;
 
 #[test]
@@ -106,6 +107,18 @@ fn a_blob_that_was_harmed_is_written_anew_when_its_content_comes_again() {
     finish(&journal, 1, long(1)).unwrap();
     drop(journal);
     assert_eq!(read(&dir).unwrap().recall(&key(1)), Some(&long(1)));
+}
+
+#[test]
+fn what_a_killed_process_left_in_memory_is_synced_before_it_counts() {
+    let root = tempdir().unwrap();
+    let dir = small_run(root.path());
+    let world = World::default();
+    let (_journal, _) = Journal::resume(&dir, vec![], world.options(root.path())).unwrap();
+    let sync = world.log().iter().position(|op| matches!(op, Op::Sync(_)));
+    let names = world.log().iter().position(|op| matches!(op, Op::SyncDir(path) if *path == dir));
+    let append = world.log().iter().position(|op| matches!(op, Op::Append(..)));
+    assert!(sync.is_some() && sync < append && names.is_some() && names < append);
 }
 
 #[test]

@@ -68,6 +68,11 @@ impl World {
         world
     }
 
+    /// From now on there is no free space.
+    pub(super) fn fill(&self) {
+        self.lock().trouble = Some(Trouble::FullFrom(0));
+    }
+
     pub(super) fn options(&self, spill_dir: &Path) -> Options {
         Options {
             storage: Arc::new(self.clone()),

@@ -38,15 +38,7 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
             (detach.map(|field| field.at), unbuilt::DETACH),
         ]
     });
-    let report = file.report.as_ref().map(|report| &report.value);
-    let report = report.map_or_else(Vec::new, |report| {
-        vec![
-            (report.html.as_ref().map(|field| field.key), unbuilt::REPORT_HTML),
-            (report.junit.as_ref().map(|field| field.key), unbuilt::REPORT_JUNIT),
-            (report.sarif.as_ref().map(|field| field.key), unbuilt::REPORT_SARIF),
-        ]
-    });
-    for (at, row) in rows.into_iter().chain(limits).chain(report) {
+    for (at, row) in rows.into_iter().chain(limits) {
         if let Some(at) = at {
             load.fault(row.refuse(at));
         }
@@ -73,8 +65,11 @@ pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
 
 /// Files to write at the end.
 pub(super) fn report(file: Key<ReportFile>) -> IndexMap<String, PathBuf> {
-    let ReportFile { markdown, json, .. } = file.map(|file| file.value).unwrap_or_default();
-    let written = [("markdown", markdown), ("json", json)].into_iter();
+    let ReportFile { html, junit, sarif, markdown, json, .. } =
+        file.map(|file| file.value).unwrap_or_default();
+    let written =
+        [("html", html), ("junit", junit), ("sarif", sarif), ("markdown", markdown), ("json", json)];
+    let written = written.into_iter();
     written.filter_map(|(name, path)| Some((name.to_owned(), PathBuf::from(path?.value)))).collect()
 }
 

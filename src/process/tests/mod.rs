@@ -23,6 +23,8 @@ fn sh(script: &str) -> Spec {
     let mut spec = Spec::new(["sh", "-c", script], "/");
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     spec.marker = ("FANOUT_TEST".to_owned(), format!("{}.{number}", std::process::id()));
+    // Far beyond what any of them takes: a program that hangs is a failed test, not a hung one.
+    spec.timeout = Some(Duration::from_secs(60));
     spec.keep = Keep { head: 1000, tail: 1000 };
     spec
 }

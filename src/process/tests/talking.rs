@@ -85,7 +85,8 @@ async fn files_that_this_process_holds_open_are_closed_to_a_program() {
     let held = tempfile::NamedTempFile::new().unwrap();
     let listing = text(&finish(sh("ls -l /proc/self/fd")).await).0;
     let name = held.path().to_str().unwrap();
-    assert!(listing.contains("-> pipe:") && !listing.contains(name), "{listing}");
+    assert!(listing.contains("0 -> /dev/null") && listing.contains("1 -> pipe:"), "{listing}");
+    assert!(!listing.contains(name), "{listing}");
 }
 
 #[tokio::test]
@@ -109,8 +110,10 @@ async fn where_there_is_no_handle_to_wait_on_the_end_is_seen_all_the_same() {
     spec.stdin = Input::Pipe;
     let mut running = Running::start(&spec).unwrap();
     running.drop_handle();
+    assert!(!running.is_over());
     let stdin = running.stdin.take();
     tokio::join!(running.exited(), async { drop(stdin) });
+    assert!(running.is_over());
     assert_eq!(running.end(Duration::from_secs(60)).await, (Exit::Code(7), 0));
 }
 

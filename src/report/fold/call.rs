@@ -107,6 +107,8 @@ pub struct InstanceView {
     pub ended: Option<Duration>,
     /// Who does it, as its start said.
     pub agent: Option<String>,
+    /// The rendered prompt, command or question, as its start said; unsanitised.
+    pub input: String,
     /// What it was doing last; unsanitised.
     pub activity: String,
     /// Tokens received so far; only while it runs.

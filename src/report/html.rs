@@ -1,0 +1,104 @@
+//! One page with everything about a run (`report: {html: …}`, `fanout report`).
+//!
+//! Invariants: a pure function of the view; one file that loads nothing from anywhere
+//! and says so to the browser; what others wrote is text on it and never markup
+//! (`markup` sees to that, the content security policy stands behind it); without its
+//! script it shows everything and only does not filter.
+//!
+//! The verdict comes first, then what the parent made of the results, then how it went
+//! over time, then every call, folded.
+
+mod calls;
+mod course;
+mod differences;
+mod graph;
+mod head;
+mod markup;
+mod names;
+mod reconciled;
+mod spending;
+mod timeline;
+mod value;
+
+use super::fold::RunView;
+use course::Course;
+use markup::{Anchor, Attr, Html, class};
+use names::Names;
+
+const STYLE: &str = include_str!("html/style.css");
+const SCRIPT: &str = include_str!("html/script.js");
+/// The SHA-256 of the script, as the policy names it; a test holds it to the file.
+const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+     style-src 'unsafe-inline'; script-src 'sha256-GYgAo+suU1qRUycbhEpbMwpHVnyCipXm5Njbt2Zy3ks='; base-uri 'none'; form-action 'none'\">";
+
+/// What the sections share.
+struct Context<'a> {
+    view: &'a RunView,
+    course: Course<'a>,
+    names: Names,
+    /// The run's name, for commands to type.
+    run: &'a str,
+}
+
+/// The page.
+pub fn render(view: &RunView) -> String {
+    let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
+    let context = Context { view, course: Course::of(view), names: Names::of(view), run };
+    let mut html = Html::default();
+    html.literal("<!DOCTYPE html>\n");
+    html.tag("html", &[Attr::Fixed("lang", "en")], |html| {
+        html.tag("head", &[], |html| {
+            html.literal("<meta charset=\"utf-8\">");
+            html.literal(POLICY);
+            html.literal("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+            html.literal("<meta name=\"color-scheme\" content=\"light dark\">");
+            html.literal("<meta name=\"referrer\" content=\"no-referrer\">");
+            html.tag("title", &[], |html| head::title(html, view));
+            html.literal("<style>");
+            html.literal(STYLE);
+            html.literal("</style>");
+        });
+        html.tag("body", &[], |html| {
+            html.literal("<a class=\"skip\" href=\"#calls\">Skip to the calls</a>");
+            html.tag("header", &[], |html| head::write(html, &context));
+            html.tag("main", &[], |html| {
+                reconciled::write(html, &context);
+                timeline::write(html, &context);
+                graph::write(html, &context);
+                differences::write(html, &context);
+                spending::write(html, &context);
+                calls::write(html, &context);
+            });
+            html.tag("footer", &[], |html| {
+                let version = view.head.as_ref().map_or("", |head| head.fanout.as_str());
+                html.text(&format!("fanout {version}, run {run}"));
+            });
+            html.literal("<script>");
+            html.literal(SCRIPT);
+            html.literal("</script>");
+        });
+    });
+    let mut page = html.finish();
+    page.push('\n');
+    page
+}
+
+/// A section with its heading.
+fn section(html: &mut Html, name: &'static str, title: &str, inside: impl FnOnce(&mut Html)) {
+    html.tag("section", &[Attr::Here(Anchor::Section(name))], |html| {
+        html.leaf("h2", "", title);
+        inside(html);
+    });
+}
+
+/// A folded part of the page.
+fn fold(html: &mut Html, title: &str, open: bool, inside: impl FnOnce(&mut Html)) {
+    let attrs: &[Attr<'_>] = if open { &[class("fold"), Attr::Flag("open")] } else { &[class("fold")] };
+    html.tag("details", attrs, |html| {
+        html.leaf("summary", "", title);
+        inside(html);
+    });
+}
+
+#[cfg(test)]
+mod tests;

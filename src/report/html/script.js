@@ -1,0 +1,38 @@
+(() => {
+  const at = (id) => document.getElementById(id);
+  const tools = at('tools');
+  const calls = [...document.querySelectorAll('.call')];
+  const groups = [...document.querySelectorAll('.group')];
+  tools.hidden = false;
+  const filter = () => {
+    const words = at('find').value.toLowerCase().split(' ').filter(Boolean);
+    const status = at('status').value;
+    let shown = 0;
+    for (const call of calls) {
+      const is = call.dataset.status;
+      const fits = (status === '' || is === status || (status === 'not' && is !== 'ok')) &&
+        words.every((word) => call.dataset.find.includes(word));
+      call.hidden = !fits;
+      shown += fits;
+    }
+    for (const group of groups) group.hidden = !group.querySelector('.call:not([hidden])');
+    at('count').textContent = shown === calls.length ? '' : shown + ' of ' + calls.length;
+  };
+  tools.addEventListener('submit', (event) => event.preventDefault());
+  tools.addEventListener('input', filter);
+  for (const [id, open] of [['open', true], ['close', false]]) {
+    at(id).addEventListener('click', () => {
+      for (const call of calls) if (!call.hidden && 'open' in call) call.open = open;
+    });
+  }
+  const reveal = () => {
+    const target = location.hash && at(location.hash.slice(1));
+    for (let up = target; up; up = up.parentElement) {
+      if (up.hidden) up.hidden = false;
+      if (up.tagName === 'DETAILS') up.open = true;
+    }
+    if (target) target.scrollIntoView();
+  };
+  addEventListener('hashchange', reveal);
+  reveal();
+})();

@@ -1,0 +1,225 @@
+//! The page: inert whatever is on it, complete, and bounded.
+
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::outcome::{Cause, Outcome, Output, Status};
+use crate::report::redact::base64;
+use crate::report::sample::{self, Script, instance};
+
+/// The elements of a page, as an HTML parser would find them in this page: every `<` of the page
+/// that is no text begins one.
+fn elements(page: &str) -> Vec<&str> {
+    let styled = page.split_once("<style>").unwrap();
+    let rest = styled.1.split_once("</style>").unwrap().1;
+    let (rest, _) = rest.rsplit_once("<script>").unwrap();
+    let all = [styled.0, rest];
+    let tags = all.into_iter().flat_map(|part| part.split('<').skip(1));
+    tags.map(|tag| tag.split_once('>').unwrap_or_else(|| panic!("an open `<`: {tag}")).0).collect()
+}
+
+/// Fails when anything on the page could run, load or lead away.
+fn assert_inert(page: &str) {
+    const KNOWN: &[&str] = &[
+        "!DOCTYPE",
+        "html",
+        "head",
+        "meta",
+        "title",
+        "body",
+        "a",
+        "header",
+        "main",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "p",
+        "b",
+        "strong",
+        "span",
+        "small",
+        "ul",
+        "ol",
+        "li",
+        "nav",
+        "section",
+        "details",
+        "summary",
+        "div",
+        "pre",
+        "code",
+        "table",
+        "colgroup",
+        "col",
+        "thead",
+        "tbody",
+        "tfoot",
+        "tr",
+        "th",
+        "td",
+        "dl",
+        "dt",
+        "dd",
+        "i",
+        "figure",
+        "figcaption",
+        "svg",
+        "path",
+        "line",
+        "rect",
+        "text",
+        "article",
+        "mark",
+        "form",
+        "label",
+        "input",
+        "select",
+        "option",
+        "button",
+        "output",
+    ];
+    for tag in elements(page) {
+        let name = tag.trim_start_matches('/').split([' ', '\n']).next().unwrap();
+        assert!(KNOWN.contains(&name), "<{tag}>");
+        // Outside the values, which cannot hold a quotation mark.
+        let names: String = tag.split('"').step_by(2).collect();
+        assert!(!names.contains(" on") && !names.contains("src"), "<{tag}>");
+        if let Some((_, style)) = tag.split_once(" style=\"") {
+            let style = style.split('"').next().unwrap();
+            let ours = style.strip_prefix("left:").unwrap().replace("width:", "");
+            assert!(ours.chars().all(|c| c.is_ascii_digit() || ".%;".contains(c)), "<{tag}>");
+        }
+        if let Some((_, to)) = tag.split_once("href=\"") {
+            assert!(to.starts_with('#'), "<{tag}>");
+        }
+    }
+    assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
+    assert!(!page.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
+    assert!(!page.contains(['\u{2028}', '\u{2029}', '\u{202e}', '\u{200b}']));
+}
+
+#[test]
+fn the_policy_names_the_script_that_is_on_the_page() {
+    let digest = Sha256::digest(SCRIPT.as_bytes());
+    let hash = base64(&digest);
+    assert!(POLICY.contains(&format!("script-src 'sha256-{hash}'")), "the script's hash is {hash}");
+}
+
+#[test]
+fn every_kind_of_run_has_an_inert_page() {
+    for records in [sample::ok(), sample::mixed(), sample::dead(), sample::hostile(), Vec::new()] {
+        assert_inert(&render(&RunView::of(&records)));
+    }
+}
+
+/// Texts that would be markup, script or a command somewhere.
+fn nasty(n: usize) -> String {
+    const PARTS: &[&str] = &[
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "</pre></details><svg onload=alert(1)>",
+        "\" onmouseover=\"alert(1)",
+        "' style='background:url(//evil)",
+        "<a href=\"javascript:alert(1)\">x</a>",
+        "]]><!--",
+        "--><base href=//evil>",
+        "<meta http-equiv=refresh content=0;url=//evil>",
+        "\x1b]8;;http://evil\x1b\\x\x1b]8;;\x1b\\",
+        "\u{2028}<iframe src=//evil>",
+        "</title></style><style>@import '//evil'",
+        "{{7*7}}${7*7}",
+        "&lt;script&gt;&#x3c;script>",
+        "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+        "\u{202e}<\u{200b}script>",
+        "<template><script>",
+    ];
+    let part = |k: usize| PARTS[(n / PARTS.len().pow(k as u32) + k * n) % PARTS.len()];
+    format!("{}{}\n{}{n}", part(0), part(1), part(2))
+}
+
+#[test]
+fn nothing_of_five_hundred_hostile_outputs_becomes_markup() {
+    let ids: Vec<String> = (0..500).map(|n| format!("call_{n}")).collect();
+    let calls = ids.iter().enumerate().map(|(n, id)| sample::planned(id, &nasty(n))).collect();
+    let mut script = Script::planned(&nasty(1), calls);
+    for (n, id) in ids.iter().enumerate() {
+        let text = nasty(n);
+        script.start_by(id, &text).retry(id, 1, Cause::new(&text, text.clone()), 0.1).wait(0.2);
+        let outcome = match n % 3 {
+            0 => Outcome::ok(Output::text(text.as_str())),
+            1 => Outcome {
+                stderr: text.as_str().into(),
+                output: Output::text(text.as_str()),
+                ..Outcome::ended(Status::Failed, Cause::new(&text, text.clone()))
+            },
+            _ => Outcome {
+                agent: Some(text.clone()),
+                attempts: 2,
+                ..Outcome::ok(Output::text(format!("{text}\n{text}")))
+            },
+        };
+        script.end(id, outcome);
+    }
+    let side = |n| serde_json::json!({ "value": nasty(n), "by": [nasty(n + 1), "call_1"] });
+    let conflict = serde_json::json!({ "pointer": nasty(1), "about": nasty(2), "sides": [side(3), side(4)], "message": nasty(5) });
+    let groups = serde_json::json!([{ "by": ["call_0", "call_3"], "value": nasty(6) }, { "by": ["call_6"] }]);
+    let result = serde_json::json!({ "strategy": nasty(7), "groups": groups, nasty(8): { nasty(9): [nasty(10)] }, "conflicts": [conflict] });
+    script.reconciled(result, &nasty(11)).warn("w", &nasty(12)).finish(false, &[&nasty(13)]);
+    let page = render(&RunView::of(&script.records));
+    assert_inert(&page);
+    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;"), "the text itself is there");
+}
+
+#[test]
+fn the_verdict_comes_first_and_an_absence_of_answers_is_named() {
+    let page = render(&RunView::of(&sample::dead()));
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at("✗ Failure, exit status 1") < at("id=\"reconciliation\""));
+    assert!(at("Nobody answered.") < at("id=\"timeline\""));
+}
+
+#[test]
+fn a_run_of_a_thousand_calls_is_folded_and_bounded() {
+    let labels: Vec<String> = (0..900).map(|n| format!("file {n}")).collect();
+    let ids: Vec<String> = (0..150).map(|n| format!("call_{n}")).collect();
+    let mut calls: Vec<_> = ids.iter().map(|id| sample::planned(id, id)).collect();
+    calls.push(sample::planned("each", "each"));
+    let mut script = Script::planned("many", calls);
+    script.expand("each", &labels.iter().map(String::as_str).collect::<Vec<_>>());
+    let long = "a line of a long output\n".repeat(4_000);
+    for id in ids.iter().cloned().chain((0..900).map(|n| format!("each[{n}]"))) {
+        script.start(&id).wait(0.01);
+        script.end(&id, sample::answer(&long, 0.01));
+    }
+    let page = render(&RunView::of(&script.finish(true, &[]).records));
+    assert!(page.len() < 20 << 20, "{} bytes", page.len());
+    assert!(page.contains("left out; all of it: fanout show 20261120-231505-7f3a &#39;each[899]&#39; --raw"));
+    assert!(page.contains("91 more calls"));
+    assert!(page.contains("… 127 more, in the list of calls"));
+    assert!(page.contains(&format!(
+        "id=\"{}\"",
+        Names::of(&RunView::of(&script.records)).anchor("each[899]").unwrap()
+    )));
+    assert_inert(&page);
+    assert_eq!(instance("each[899]").to_string(), "each[899]");
+}
+
+#[test]
+fn two_results_stand_side_by_side_with_the_words_that_differ_marked() {
+    let mut script = Script::new("two", &["a", "b"]);
+    script.start("a").ok("a", "same\nthe cat sat\n").start("b").ok("b", "same\nthe dog sat");
+    let page = render(&RunView::of(&script.finish(true, &[]).records));
+    assert!(page.contains("the <mark>cat</mark> sat") && page.contains("the <mark>dog</mark> sat"), "{page}");
+}
+
+#[test]
+fn what_waited_for_what_can_be_read() {
+    let needs = vec![crate::id::CallId::parse("a").unwrap()];
+    let second = crate::event::PlannedCall { turn: 2, needs, ..sample::planned("b", "b") };
+    let mut script = Script::planned("two", vec![sample::planned("a", "a"), second]);
+    script.start("a").wait(2.0).ok("a", "x").wait(1.0).start("b").wait(2.0).ok("b", "y").finish(true, &[]);
+    let page = render(&RunView::of(&script.records));
+    let story = "b: waited for a until 2.0s; then 1.0s for a place; began at 3.0s; took 2.0s; ok; on the critical path";
+    assert!(page.contains(story), "{page}");
+}

@@ -1,0 +1,140 @@
+//! Records without secrets: every text that people or programs wrote, field by field.
+//!
+//! Invariant: names of runs and calls, statuses and keys stay as they are, so a
+//! redacted record means the same; a new field of an event does not compile before
+//! somebody said which of the two it is.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Redactor;
+use crate::event::{Event, Record, RunFinished, RunStarted};
+use crate::outcome::{Cause, Outcome, Output};
+
+impl Redactor {
+    /// The record as it may be shown; the same one when it holds no secret.
+    pub fn record(&self, record: &Arc<Record>) -> Arc<Record> {
+        if self.known.is_none() {
+            return Arc::clone(record);
+        }
+        let mut event = record.event.clone();
+        self.event(&mut event);
+        if event == record.event {
+            return Arc::clone(record);
+        }
+        Arc::new(Record { event, ..Record::clone(record) })
+    }
+
+    fn event(&self, event: &mut Event) {
+        match event {
+            Event::RunStarted(head) => self.head(head),
+            Event::RunResumed { fanout: _, pid: _ } => {}
+            Event::CallExpanded { call: _, labels } => labels.iter_mut().for_each(|label| self.string(label)),
+            Event::CallStarted { instance: _, key: _, agent, input } => {
+                self.string(agent);
+                self.string(input);
+            }
+            Event::CallProgressed { instance: _, activity, tokens: _ } => self.string(activity),
+            Event::AttemptFailed { instance: _, attempt: _, cause, retry_in: _ } => self.cause(cause),
+            Event::CallFinished { instance: _, key: _, outcome } => self.outcome(outcome),
+            Event::NotificationPosted { number: _, instance: _, status: _ } => {}
+            Event::NotificationsDrained { by: _, numbers: _ } => {}
+            Event::QuestionAsked { call: _, question } => self.string(question),
+            Event::QuestionAnswered { call: _, by: _ } => {}
+            Event::StopRequested { reason: _, message } => self.string(message),
+            Event::Reconciled { step: _, result, text } => {
+                self.value(result);
+                self.string(text);
+            }
+            Event::Warned { code: _, message } => self.string(message),
+            Event::RunFinished(RunFinished { success: _, reasons, exit: _, census: _ }) => {
+                reasons.iter_mut().for_each(|reason| self.string(reason));
+            }
+        }
+    }
+
+    fn head(&self, head: &mut RunStarted) {
+        self.string(&mut head.name);
+        head.description.iter_mut().chain(&mut head.goal).for_each(|text| self.string(text));
+        self.string(&mut head.plan);
+        self.string(&mut head.plan_path);
+        head.vars.values_mut().for_each(|value| self.value(value));
+        head.calls.iter_mut().for_each(|call| self.string(&mut call.description));
+    }
+
+    fn outcome(&self, outcome: &mut Outcome) {
+        outcome.cause.iter_mut().for_each(|cause| self.cause(cause));
+        let Output { text, json, omitted_bytes: _ } = &mut outcome.output;
+        self.shared(text);
+        if let Some(json) = json {
+            let mut value = Value::clone(json);
+            self.value(&mut value);
+            if value != **json {
+                *json = Arc::new(value);
+            }
+        }
+        self.shared(&mut outcome.stderr);
+        outcome.agent.iter_mut().for_each(|agent| self.string(agent));
+    }
+
+    fn cause(&self, cause: &mut Cause) {
+        self.string(&mut cause.message);
+    }
+
+    fn value(&self, value: &mut Value) {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(text) => self.string(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(fields) => {
+                if fields.keys().any(|name| self.text(name).is_some()) {
+                    let old = std::mem::take(fields);
+                    *fields = old
+                        .into_iter()
+                        .map(|(name, value)| (self.text(&name).unwrap_or(name), value))
+                        .collect();
+                }
+                fields.values_mut().for_each(|value| self.value(value));
+            }
+        }
+    }
+
+    fn string(&self, text: &mut String) {
+        if let Some(clean) = self.text(text) {
+            *text = clean;
+        }
+    }
+
+    fn shared(&self, text: &mut Arc<str>) {
+        if let Some(clean) = self.text(text) {
+            *text = clean.into();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_secret_leaves_no_trace_in_any_record() {
+        // The sample puts one text into every field that others write.
+        let nasty = "✓ all 3 calls ok";
+        let redactor = Redactor::new([("LAB_API_KEY", nasty)]);
+        let records = sample::hostile();
+        let with = |records: &[Record]| serde_json::to_string(records).unwrap().matches(nasty).count();
+        assert!(with(&records) > 15, "{}", with(&records));
+        let clean: Vec<Record> =
+            records.into_iter().map(|record| Record::clone(&redactor.record(&Arc::new(record)))).collect();
+        assert_eq!(with(&clean), 0, "{clean:#?}");
+    }
+
+    #[test]
+    fn a_record_without_secrets_is_the_same_record() {
+        let redactor = Redactor::new([("LAB_API_KEY", "not in there")]);
+        let record = Arc::new(sample::ok().remove(0));
+        assert!(Arc::ptr_eq(&redactor.record(&record), &record));
+    }
+}
