@@ -55,6 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         asker: None,
         answers: Default::default(),
         only: None,
+        rehearsal: false,
         environment: Arc::default(),
         reaper: None,
         census: Mutex::default(),

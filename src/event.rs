@@ -54,7 +54,12 @@ pub enum Event {
         /// The instances' labels, by index: the item or the combination, shortened for people.
         labels: Vec<String>,
     },
-    /// An instance took its place under the limits and began.
+    /// These calls are to be done anew: what earlier processes recorded of them counts no more.
+    ResultsForgotten {
+        /// The calls; those of a sub-plan go with the call that runs it.
+        calls: Vec<CallId>,
+    },
+    /// An instance took its place under the limits and began. Durable before it does anything.
     CallStarted {
         /// Which one.
         instance: InstanceId,
@@ -85,6 +90,18 @@ pub enum Event {
         /// How long until the next one; `None` if this was the last.
         #[serde(default, skip_serializing_if = "Option::is_none", rename = "retry_in_ms")]
         retry_in: Option<Millis>,
+    },
+    /// One of several steps of an instance came back: a round, an answer, a step's program.
+    /// Durable before it is judged, so that a resumed run does not ask for it again.
+    AttemptFinished {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which try.
+        attempt: AttemptNo,
+        /// What was asked, as a hash of its content.
+        key: ContentKey,
+        /// What came back, before its shape was checked.
+        outcome: Outcome,
     },
     /// An instance ended. Durable before any dependent starts and before it is shown.
     CallFinished {

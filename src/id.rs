@@ -76,6 +76,19 @@ impl CallId {
         CallId(format!("{outer}.{inner}").into())
     }
 
+    /// True for the parent's last step, in the plan itself or in one that it runs.
+    pub fn is_parent_step(&self) -> bool {
+        *self.0 == *"(reconcile)" || self.0.ends_with(".(reconcile)")
+    }
+
+    /// True for `outer` itself and for every call of the plans that it runs.
+    pub fn is_within(&self, outer: &CallId) -> bool {
+        match self.0.strip_prefix(&*outer.0) {
+            Some(rest) => rest.is_empty() || rest.starts_with(['.', '[']),
+            None => false,
+        }
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

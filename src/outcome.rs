@@ -213,6 +213,10 @@ pub struct Outcome {
     /// True when an earlier result was taken over instead of running it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reused: bool,
+    /// How many earlier starts of it were cut off because fanout was killed. What those did is not
+    /// known: a command may have had its effect, a model request may be billed.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub interrupted: u32,
 }
 
 impl Outcome {
@@ -234,6 +238,7 @@ impl Outcome {
             took: Duration::ZERO,
             agent: None,
             reused: false,
+            interrupted: 0,
         }
     }
 
@@ -251,6 +256,10 @@ impl Outcome {
 /// A value that is there, even if it is `null`: an answer of `null` is not the lack of one.
 fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Arc<Value>>, D::Error> {
     Value::deserialize(from).map(|value| Some(Arc::new(value)))
+}
+
+fn is_none(n: &u32) -> bool {
+    *n == 0
 }
 
 fn is_zero(n: &u64) -> bool {

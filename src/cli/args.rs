@@ -139,6 +139,21 @@ pub struct Resume {
     /// The run, by its name or the start of it; the newest if left out.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
+    /// The newest run, as when RUN is left out.
+    #[arg(long, conflicts_with = "run")]
+    pub last: bool,
+    /// Run again only what failed, and what follows from it.
+    #[arg(long)]
+    pub only_failed: bool,
+    /// Do this call and all that follows from it anew, even if it is done; may be repeated.
+    #[arg(long, value_name = "CALL")]
+    pub from: Vec<String>,
+    /// Only say what would run and what is reused.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on without the damaged records of the journal; what they said is done again.
+    #[arg(long)]
+    pub salvage: bool,
     /// How to run.
     #[command(flatten)]
     pub how: How,

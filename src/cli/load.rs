@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::Complaint;
 use super::args::PlanArgs;
 use super::diagnostics;
+use super::kept::Kept;
 use super::terminal::Terminal;
 use crate::graph::CallGraph;
 use crate::graph::lint::{LintContext, lint};
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
-use crate::plan::{Environment, Given, Plan, SettingsFault};
+use crate::plan::{Environment, Given, Loaded, Plan, SettingsFault};
 use crate::reconcile;
 
 /// How findings are shown.
@@ -33,6 +34,15 @@ pub struct Ready {
     pub graph: CallGraph,
     /// How many warnings there were.
     pub warnings: usize,
+    /// What a run keeps of it.
+    pub kept: Kept,
+}
+
+impl Ready {
+    /// The ids of its calls, in plan order.
+    pub fn plan_ids(&self) -> Vec<&str> {
+        self.plan.calls.iter().map(|call| call.id.as_str()).collect()
+    }
 }
 
 /// Loads and checks a plan; prints what is wrong with it.
@@ -64,7 +74,30 @@ pub fn load_given(
     how: Loading,
     strict: bool,
 ) -> Result<Ready, Complaint> {
-    let loaded = crate::plan::load(&args.plan, given);
+    check(crate::plan::load(&args.plan, given), args, terminal, how, strict)
+}
+
+/// As [`load_given`], quietly, for a text that is in memory; the file that it is named after need not
+/// be there.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(
+    text: &str,
+    args: &PlanArgs,
+    given: &Given,
+    terminal: &Terminal,
+) -> Result<Ready, Complaint> {
+    check(crate::plan::load_text(text, &args.plan, given), args, terminal, Loading::Quiet, false)
+}
+
+fn check(
+    loaded: Loaded,
+    args: &PlanArgs,
+    terminal: &Terminal,
+    how: Loading,
+    strict: bool,
+) -> Result<Ready, Complaint> {
     let mut found = loaded.diagnostics;
     let ready = loaded.plan.map(|plan| {
         let graph = CallGraph::of(&plan);
@@ -77,7 +110,7 @@ pub fn load_given(
     show(&found, &loaded.sources, terminal, how)?;
     match ready {
         Some((plan, graph)) if errors == 0 && (warnings == 0 || !strict) => {
-            Ok(Ready { plan, graph, warnings })
+            Ok(Ready { plan, graph, warnings, kept: Kept::of(&loaded.sources, &args.vars_file) })
         }
         _ if how == Loading::Json => Err(Complaint::usage("")),
         _ => Err(Complaint::usage(verdict(&args.plan, errors, warnings))),

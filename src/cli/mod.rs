@@ -9,11 +9,16 @@ pub mod ask;
 pub mod diagnostics;
 pub mod exit;
 pub mod explain;
+pub mod forecast;
 pub mod graph;
 pub mod init;
+pub mod kept;
+pub mod kill_at;
+pub mod list;
 pub mod load;
 pub mod past;
 pub mod report;
+pub mod resume;
 pub mod run;
 pub mod signals;
 pub mod terminal;
@@ -73,7 +78,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
     let out = |text: &str| terminal.out(text).map_err(|error| Complaint::output(&error));
     match command {
         Command::Run(options) => run::run(options, terminal),
-        Command::Resume(options) => run::resume(options, terminal),
+        Command::Resume(options) => resume::resume(options, terminal),
         Command::Validate(options) => {
             let loading = if options.json { Loading::Json } else { Loading::Text };
             let loaded = load::look(&options.plan, terminal, loading, options.strict)?;
@@ -114,7 +119,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         }
         Command::Show(options) => past::show(&options, terminal),
         Command::Report(options) => report::report(&options, terminal),
-        Command::List(options) => past::list(&options, terminal),
+        Command::List(options) => list::list(&options, terminal),
         Command::Completions(options) => {
             let mut script = Vec::new();
             clap_complete::generate(options.shell, &mut Cli::command(), "fanout", &mut script);

@@ -1,9 +1,9 @@
-//! `fanout show` and `fanout list`: runs as they are written down. No lock is needed,
-//! so a live run can be looked at too.
+//! `fanout show`: a run as it is written down. No lock is needed, so a live run can be
+//! looked at too.
 
 use std::path::PathBuf;
 
-use super::args::{List, Output, Show};
+use super::args::{Output, Show};
 use super::run::{journal_complaint, root};
 use super::terminal::Terminal;
 use super::{Complaint, exit};
@@ -66,9 +66,9 @@ fn one(view: &RunView, call: &str, output: Output, terminal: &Terminal) -> Resul
         let document = result_json::document(view);
         let calls = document["calls"].as_array().map_or(&[][..], Vec::as_slice);
         let found = calls.iter().find(|entry| entry["id"] == call);
-        return found.map(|entry| format!("{entry:#}\n")).ok_or_else(|| no_such_call(view, call));
+        return found.map(|entry| format!("{entry:#}\n")).ok_or_else(|| no_such_call(&ids(view), call));
     }
-    results::render_one(view, call, &terminal.out_style()).ok_or_else(|| no_such_call(view, call))
+    results::render_one(view, call, &terminal.out_style()).ok_or_else(|| no_such_call(&ids(view), call))
 }
 
 /// The output as it came. Nothing is made safe for a terminal: it is meant for a file or a program.
@@ -85,7 +85,7 @@ fn raw(view: &RunView, name: &str) -> Result<String, Complaint> {
         }
     }
     if texts.is_empty() {
-        return Err(no_such_call(view, name));
+        return Err(no_such_call(&ids(view), name));
     }
     let mut text = texts.join("\n");
     if !text.is_empty() && !text.ends_with('\n') {
@@ -94,18 +94,15 @@ fn raw(view: &RunView, name: &str) -> Result<String, Complaint> {
     Ok(text)
 }
 
-fn no_such_call(view: &RunView, name: &str) -> Complaint {
-    let ids: Vec<&str> = view.calls.iter().map(|call| call.id().as_str()).collect();
+/// That there is no call of this name, with the nearest one that there is.
+pub fn no_such_call(ids: &[&str], name: &str) -> Complaint {
     let near =
         ids.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Complaint::usage(format!("the run has no call `{name}`{hint}"))
+    Complaint::usage(format!("there is no call `{name}`{hint}"))
 }
 
-/// `fanout list`.
-///
-/// # Errors
-/// [`Complaint`] when standard output cannot be written.
-pub fn list(_options: &List, _terminal: &Terminal) -> Result<u8, Complaint> {
-    todo!()
+/// The ids of a run's calls.
+fn ids(view: &RunView) -> Vec<&str> {
+    view.calls.iter().map(|call| call.id().as_str()).collect()
 }

@@ -1,22 +1,22 @@
-//! `fanout run` and `fanout resume`: build the world, run, show, exit.
+//! `fanout run`: build the world, run, show, exit. A resume differs in the journal alone.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::args::{How, PlanArgs, Resume, Run};
+use super::args::{How, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, exit, past, report, signals};
+use super::{Complaint, exit, kill_at, past, report, signals};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
 use crate::id::{CallId, RunId};
-use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
+use crate::journal::{Journal, JournalError, Listener, Options, Past};
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
-use crate::plan::{Action, Plan, Provider};
+use crate::plan::{Action, AgentKind, Call, OnInterrupt, Plan, Provider};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
 use crate::report::live::{self, Handle, Target};
@@ -37,41 +37,18 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let plan = Arc::clone(&ready.plan);
     let named = options.plan.plan.clone();
-    let start = |listeners| {
+    let start = |listeners: Listeners| {
         let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
-        Journal::create(&root(), head, listeners, Options::default()).map(|journal| (journal, None))
+        let mut kept = ready.kept.clone();
+        kept.started.concurrency = options.concurrency;
+        kept.started.only = only.as_ref().map(|only| {
+            plan.calls.iter().filter(|call| only.contains(&call.id)).map(|call| call.id.to_string()).collect()
+        });
+        let options =
+            Options { snapshots: kept.snapshots(), storage: kill_at::storage(), ..Options::default() };
+        Journal::create(&root(), head, listeners, options)
     };
-    go(&ready, start, only, answers, &options.how, terminal)
-}
-
-/// `fanout resume`.
-///
-/// # Errors
-/// As [`run`]; also when there is no such run.
-pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
-    let dir = past::find(options.run.as_deref())?;
-    let earlier = journal::read(&dir).map_err(|error| journal_complaint(&error))?;
-    let head = earlier.head;
-    if earlier
-        .records
-        .last()
-        .is_some_and(|last| matches!(&last.event, Event::RunFinished(end) if end.success))
-    {
-        return Err(Complaint::usage(format!("{} ended as a success; there is nothing to resume", head.run)));
-    }
-    // The values that the run was given, in the form in which a plan takes them.
-    let vars = dir.join("vars.json");
-    std::fs::write(&vars, serde_json::Value::Object(head.vars.clone()).to_string()).map_err(|error| {
-        Complaint { code: exit::STORAGE, message: format!("{}: {error}", vars.display()) }
-    })?;
-    let args = PlanArgs { plan: PathBuf::from(&head.plan_path), vars: Vec::new(), vars_file: vec![vars] };
-    let given = load::given(&args)?;
-    let ready = load::load_given(&args, &given, terminal, Loading::Quiet, false)?;
-    let answers = answers(&ready.plan, &options.how, terminal)?;
-    let start = |listeners| {
-        Journal::resume(&dir, listeners, Options::default()).map(|(journal, past)| (journal, Some(past)))
-    };
-    go(&ready, start, None, answers, &options.how, terminal)
+    go(&ready, start, Doing { earlier: None, only: only.clone(), answers, how: &options.how }, terminal)
 }
 
 /// Where `.fanout` is: the folder that the person works in, unless `FANOUT_DIR` names another.
@@ -79,14 +56,30 @@ pub fn root() -> PathBuf {
     std::env::var_os("FANOUT_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from)
 }
 
-type Listeners = Vec<Listener>;
+/// Who hears of a run's records.
+pub type Listeners = Vec<Listener>;
 
-fn go(
+/// What to do with a plan, and how.
+#[derive(Debug)]
+pub struct Doing<'a> {
+    /// What there is already; `None` for a run that begins.
+    pub earlier: Option<&'a Past>,
+    /// The calls that may start; `None` for all.
+    pub only: Option<HashSet<CallId>>,
+    /// Answers given beforehand.
+    pub answers: HashMap<String, String>,
+    /// How to show it.
+    pub how: &'a How,
+}
+
+/// Runs a plan on the journal that `start` opens, shows it, and says how it ended.
+///
+/// # Errors
+/// [`Complaint`] when nothing was started, or the journal failed.
+pub fn go(
     ready: &Ready,
-    start: impl FnOnce(Listeners) -> Result<(Journal, Option<Past>), JournalError>,
-    only: Option<HashSet<CallId>>,
-    answers: HashMap<String, String>,
-    how: &How,
+    start: impl FnOnce(Listeners) -> Result<Journal, JournalError>,
+    Doing { earlier, only, answers, how }: Doing<'_>,
     terminal: &Terminal,
 ) -> Result<u8, Complaint> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -110,18 +103,26 @@ fn go(
         providers(&ready.plan).iter().filter_map(|provider| provider.api_key_env.as_deref()).collect();
     let redactor = report::redactor(&keys);
     let listeners = vec![redacted(&redactor, folded, listener)];
+    if let Some(earlier) = earlier {
+        show_earlier(earlier, &view, &redactor, &display, terminal);
+    }
     let outcome = runtime.block_on(async {
-        let (journal, earlier) = start(listeners).map_err(|error| journal_complaint(&error))?;
+        let journal = start(listeners).map_err(|error| journal_complaint(&error))?;
         let run = journal.run().clone();
         let journal = Arc::new(journal);
-        if let Some(earlier) = &earlier {
-            show_earlier(earlier, &view, &redactor, terminal);
+        if let Some(earlier) = earlier {
+            // What a killed process left behind must not work beside its own repeat.
+            process::kill_marked(&(process::RUN_ID.to_owned(), run.to_string()));
+            if let Some(message) = possibly_billed(earlier, &ready.plan) {
+                journal.note(Event::Warned { code: "possibly_billed".to_owned(), message });
+            }
         }
         // Without either, a killed fanout can leave processes behind; nothing else changes.
         let _ = process::become_subreaper();
         let reaper = std::env::current_exe().ok().and_then(|exe| Reaper::start(&exe).ok());
         let world = Arc::new(World {
             resumed: earlier.is_some(),
+            rehearsal: false,
             agents: agents(&ready.plan, &run, reaper.clone()),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
             stop: Stop::default(),
@@ -181,7 +182,13 @@ fn go(
 }
 
 /// A resumed run looks like one run: what was before is part of what is shown.
-fn show_earlier(earlier: &Past, view: &Mutex<RunView>, redactor: &Redactor, terminal: &Terminal) {
+fn show_earlier(
+    earlier: &Past,
+    view: &Mutex<RunView>,
+    redactor: &Redactor,
+    display: &Mutex<Handle>,
+    terminal: &Terminal,
+) {
     if let Some(notice) = &earlier.notice {
         terminal.err(&format!("note: {notice}\n"));
     }
@@ -189,6 +196,56 @@ fn show_earlier(earlier: &Past, view: &Mutex<RunView>, redactor: &Redactor, term
         for record in &earlier.records {
             view.apply(&redactor.record(record));
         }
+    }
+    if let Ok(display) = display.lock() {
+        display.remember(&earlier.records);
+    }
+}
+
+/// That requests were in flight when the last process of the run was cut off.
+fn possibly_billed(earlier: &Past, plan: &Plan) -> Option<String> {
+    let asks_a_model = |call: &Call| match &call.action {
+        Action::Prompt { agent, .. } => matches!(agent.kind, AgentKind::Model(_)),
+        Action::Run(_)
+        | Action::Plan { .. }
+        | Action::Reconcile(_)
+        | Action::Value(_)
+        | Action::Ask { .. }
+        | Action::Stop { .. } => false,
+    };
+    let lost: Vec<String> = earlier
+        .cut_off()
+        .into_iter()
+        .filter(|cut_off| cut_off.by_the_last)
+        .filter(|cut_off| called(plan, cut_off.instance.call.as_str()).is_some_and(asks_a_model))
+        .map(|cut_off| cut_off.instance.to_string())
+        .collect();
+    match lost.len() {
+        0 => None,
+        1 => Some(format!(
+            "a model request was in flight when the run was cut off; it is possibly billed, and is sent \
+             again: {}",
+            lost.join(", ")
+        )),
+        many => Some(format!(
+            "{many} model requests were in flight when the run was cut off; they are possibly billed, and \
+             are sent again: {}",
+            lost.join(", ")
+        )),
+    }
+}
+
+/// The call that events name so: `scan`, or `audit[2].scan` for one of a sub-plan.
+fn called<'p>(plan: &'p Plan, name: &str) -> Option<&'p Call> {
+    let (outer, inner) = match name.split_once('.') {
+        Some((outer, inner)) => (outer.split('[').next().unwrap_or(outer), Some(inner)),
+        None => (name, None),
+    };
+    let call = plan.calls.get(plan.position(outer)?)?;
+    match (inner, &call.action) {
+        (None, _) => Some(call),
+        (Some(inner), Action::Plan { plan, .. }) => called(plan, inner),
+        (Some(_), _) => None,
     }
 }
 
@@ -216,7 +273,8 @@ fn providers(plan: &Plan) -> Vec<&Provider> {
     plan.providers.values().chain(inner).collect()
 }
 
-fn agents(plan: &Plan, run: &RunId, reaper: Option<Reaper>) -> Agents {
+/// Who answers the prompts of a plan.
+pub fn agents(plan: &Plan, run: &RunId, reaper: Option<Reaper>) -> Agents {
     let environment = load::environment();
     let keys = Keys::of(providers(plan), |name| environment.get(name).cloned());
     let surroundings = Surroundings { run_id: run.to_string(), reaper, ..Surroundings::default() };
@@ -272,16 +330,21 @@ fn can_ask(how: &How, terminal: &Terminal) -> bool {
 }
 
 /// The `--answer` options, checked against the plan; every question must have someone to answer it.
-fn answers(plan: &Plan, how: &How, terminal: &Terminal) -> Result<HashMap<String, String>, Complaint> {
+///
+/// # Errors
+/// [`Complaint`] for an answer to nothing, and for a question without an answer.
+pub fn answers(plan: &Plan, how: &How, terminal: &Terminal) -> Result<HashMap<String, String>, Complaint> {
     let mut answers = HashMap::new();
     for pair in &how.answer {
         let Some((id, answer)) = pair.split_once('=') else {
             return Err(Complaint::usage(format!("--answer {pair}: write --answer {pair}=TEXT")));
         };
-        let asks =
-            plan.calls.iter().any(|call| call.id.as_str() == id && matches!(call.action, Action::Ask { .. }));
+        let asks = plan.calls.iter().any(|call| {
+            let may_ask = call.on_interrupt == OnInterrupt::Ask || matches!(call.action, Action::Ask { .. });
+            call.id.as_str() == id && may_ask
+        });
         if !asks && !id.contains('.') {
-            return Err(Complaint::usage(format!("--answer {pair}: the plan has no `ask` call `{id}`")));
+            return Err(Complaint::usage(format!("--answer {pair}: the plan has no call `{id}` that asks")));
         }
         answers.insert(id.to_owned(), answer.to_owned());
     }

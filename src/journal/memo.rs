@@ -3,12 +3,12 @@
 //! Invariant: each recorded success is handed out once. Failures are no results:
 //! what failed is tried again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Event, Record};
-use crate::id::{ContentKey, InstanceId};
-use crate::outcome::Outcome;
+use crate::id::{CallId, ContentKey, InstanceId};
+use crate::outcome::{Outcome, Status};
 
 /// Successes by content key.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,10 @@ pub(super) struct Memo {
     own: HashMap<(ContentKey, InstanceId), u64>,
     /// What began under which key, whether it ended or not.
     began: HashSet<(ContentKey, InstanceId)>,
+    /// How often what has not ended was begun.
+    cut_off: HashMap<(ContentKey, InstanceId), u32>,
+    /// The steps of what has not ended, or ended well, in order.
+    steps: HashMap<InstanceId, HashMap<ContentKey, VecDeque<Arc<Record>>>>,
 }
 
 impl Memo {
@@ -26,16 +30,68 @@ impl Memo {
     pub(super) fn of(records: &[Arc<Record>]) -> Memo {
         let mut memo = Memo::default();
         for record in records {
-            if let Event::CallStarted { instance, key, .. } = &record.event {
-                memo.began.insert((key.clone(), instance.clone()));
-            }
-            if let Event::CallFinished { instance, key: Some(key), outcome } = &record.event
-                && outcome.is_ok()
-            {
-                memo.keep((key.clone(), instance.clone()), outcome, record);
-            }
+            memo.hear(record);
         }
         memo
+    }
+
+    fn hear(&mut self, record: &Arc<Record>) {
+        if let Event::CallStarted { instance, key, .. } = &record.event {
+            let whose = (key.clone(), instance.clone());
+            *self.cut_off.entry(whose.clone()).or_default() += 1;
+            self.began.insert(whose);
+        }
+        if let Event::AttemptFinished { instance, key, .. } = &record.event {
+            let steps = self.steps.entry(instance.clone()).or_default();
+            steps.entry(key.clone()).or_default().push_back(Arc::clone(record));
+        }
+        if let Event::CallFinished { instance, key, outcome } = &record.event {
+            if ends_its_steps(outcome.status) {
+                self.steps.remove(instance);
+            }
+            if let Some(key) = key {
+                let whose = (key.clone(), instance.clone());
+                self.cut_off.remove(&whose);
+                if outcome.is_ok() {
+                    self.keep(whose, outcome, record);
+                }
+            }
+        }
+        if let Event::RunFinished(end) = &record.event
+            && !end.success
+        {
+            // A last step that failed has no outcome of its own, and is tried again all the same.
+            self.steps.retain(|instance, _| !instance.call.is_parent_step());
+        }
+        if let Event::ResultsForgotten { calls } = &record.event {
+            self.forget(calls);
+        }
+    }
+
+    /// Drops everything that is known of these calls and of the calls inside them.
+    pub(super) fn forget(&mut self, calls: &[CallId]) {
+        let gone = |instance: &InstanceId| calls.iter().any(|call| instance.call.is_within(call));
+        for ((key, instance), place) in &self.own {
+            if gone(instance)
+                && let Some(kept) = self.kept.get_mut(key)
+            {
+                kept.remove(place);
+            }
+        }
+        self.own.retain(|(_, instance), _| !gone(instance));
+        self.cut_off.retain(|(_, instance), _| !gone(instance));
+        self.steps.retain(|instance, _| !gone(instance));
+    }
+
+    /// How many starts of this work were cut off.
+    pub(super) fn cut_off(&self, key: &ContentKey, instance: &InstanceId) -> u32 {
+        self.cut_off.get(&(key.clone(), instance.clone())).copied().unwrap_or(0)
+    }
+
+    /// Hands out the next recorded step of this instance under this key.
+    pub(super) fn take_step(&mut self, key: &ContentKey, instance: &InstanceId) -> Option<Outcome> {
+        let record = self.steps.get_mut(instance)?.get_mut(key)?.pop_front()?;
+        if let Event::AttemptFinished { outcome, .. } = &record.event { Some(outcome.clone()) } else { None }
     }
 
     fn keep(&mut self, whose: (ContentKey, InstanceId), outcome: &Outcome, record: &Arc<Record>) {
@@ -72,6 +128,16 @@ impl Memo {
             None => kept.pop_first()?.1,
         };
         outcome_of(&record).map(reused)
+    }
+}
+
+/// True where what came back before led to a failure that is to be tried again from the start.
+///
+/// What was only stopped goes on where it was.
+fn ends_its_steps(status: Status) -> bool {
+    match status {
+        Status::Failed | Status::Blocked | Status::Refused | Status::InvalidOutput | Status::Skipped => true,
+        Status::Ok | Status::TimedOut | Status::OverBudget | Status::Cancelled => false,
     }
 }
 

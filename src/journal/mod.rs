@@ -38,7 +38,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 use crate::event::{Event, Record};
-use crate::id::{ContentKey, InstanceId, RunId};
+use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
 use crate::outcome::Outcome;
 
 use memo::Memo;
@@ -49,11 +49,11 @@ use writer::Writer;
 pub use durable::Durable;
 pub use lock::Holder;
 pub use outputs::output_path;
-pub use past::{Damage, DamageFault, Past, RunState, TornTail, read, read_with};
+pub use past::{CutOff, Damage, DamageFault, Past, RunState, TornTail, read, read_with};
 pub use payload::PayloadFault;
 pub use runs::{FindError, Glance, RunSummary, find, folder, list};
 pub use spill::StorageFailure;
-pub use storage::{Clock, Disk, Storage, StoredFile, SystemClock};
+pub use storage::{Clock, Disk, Nowhere, Storage, StoredFile, SystemClock};
 
 /// Hears of records, in order, on the writer's thread.
 ///
@@ -277,6 +277,37 @@ impl Journal {
     pub fn recall(&self, key: &ContentKey, instance: &InstanceId) -> Option<Durable<Outcome>> {
         let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
         memo.take(key, instance).map(Durable::vouch)
+    }
+
+    /// Records one of several steps of an instance, and returns once it is durable.
+    ///
+    /// # Errors
+    /// As [`commit`](Journal::commit).
+    pub async fn keep_step(
+        &self,
+        instance: InstanceId,
+        attempt: AttemptNo,
+        key: ContentKey,
+        outcome: Outcome,
+    ) -> Result<(), JournalError> {
+        self.commit(Event::AttemptFinished { instance, attempt, key, outcome }).await.map(|_| ())
+    }
+
+    /// The recorded step of this instance under this key that comes next; each is handed out once.
+    pub fn recall_step(&self, key: &ContentKey, instance: &InstanceId) -> Option<Durable<Outcome>> {
+        let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
+        memo.take_step(key, instance).map(Durable::vouch)
+    }
+
+    /// How many starts of this work were cut off by a kill; 0 once it has ended since.
+    pub fn cut_off(&self, key: &ContentKey, instance: &InstanceId) -> u32 {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).cut_off(key, instance)
+    }
+
+    /// Sees to it that nothing of these calls is recalled, now or by a later process.
+    pub fn forget(&self, calls: Vec<CallId>) {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).forget(&calls);
+        self.note(Event::ResultsForgotten { calls });
     }
 
     /// Writes what was sent, makes all of it durable, and lets go of the run.

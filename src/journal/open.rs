@@ -76,7 +76,7 @@ impl Journal {
         let lock = take_lock(dir, &run, &options)?;
         let past = past::read_held(dir, options.salvage, false)?;
         let file = repair(dir, &past, &options).map_err(|fault| failed(dir, &run, &options, fault))?;
-        let past = if past.damage.is_empty() {
+        let past = if past.damage.is_empty() || !options.storage.keeps() {
             past
         } else {
             past::read_held(dir, Salvage::No, false)?.after(past.notice, past.damage)
@@ -217,7 +217,9 @@ fn store(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> Result<Box<dyn Sto
 fn repair(dir: &Path, past: &Past, options: &Options) -> Result<JournalFile, Fault> {
     let storage = &*options.storage;
     let path = dir.join(writer::FILE);
-    blob::clear_temporary(dir).map_err(doing("clean up", dir))?;
+    if storage.keeps() {
+        blob::clear_temporary(dir).map_err(doing("clean up", dir))?;
+    }
     if !past.damage.is_empty() {
         rewrite(storage, dir, &path, past)?;
     }
@@ -265,7 +267,7 @@ fn take_in_spilled(
     // Where the folder is gone, there is nothing in it.
     let (events, files) = spill::find(&options.spill_dir(), run).unwrap_or_default();
     let records = writer.write_now(events)?;
-    for file in files {
+    for file in files.iter().filter(|_| options.storage.keeps()) {
         // Left there, it would only be taken in once more, which changes nothing.
         let _ = fs::remove_file(file);
     }

@@ -39,11 +39,13 @@ pub(super) struct Outputs {
     waiting: VecDeque<Arc<Record>>,
     /// One warning is enough.
     warned: bool,
+    /// False where nothing of the run is kept.
+    keeps: bool,
 }
 
 impl Outputs {
-    pub(super) fn new(dir: &Path) -> Outputs {
-        Outputs { dir: dir.to_owned(), waiting: VecDeque::new(), warned: false }
+    pub(super) fn new(dir: &Path, keeps: bool) -> Outputs {
+        Outputs { dir: dir.to_owned(), waiting: VecDeque::new(), warned: false, keeps }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -80,6 +82,9 @@ impl Outputs {
     }
 
     fn file_of(&self, record: &Record) -> Option<(PathBuf, Output)> {
+        if !self.keeps {
+            return None;
+        }
         if let Event::CallFinished { instance, outcome, .. } = &record.event
             && !outcome.output.is_empty()
         {

@@ -4,6 +4,7 @@
 //! left out with a notice; anything else that is not as it was written is refused by name,
 //! unless the reader asked to salvage the rest.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::event::{Event, FORMAT, Record, RunFinished, RunStarted};
-use crate::id::ContentKey;
+use crate::id::{ContentKey, InstanceId};
 use crate::outcome::Outcome;
 
 use super::line::{self, Piece, Undecodable};
@@ -57,6 +58,15 @@ impl fmt::Display for TornTail {
             self.at, self.bytes
         )
     }
+}
+
+/// An instance that had begun when a process of the run was cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutOff {
+    /// Which one.
+    pub instance: InstanceId,
+    /// True if that was the last process so far, false for one before it.
+    pub by_the_last: bool,
 }
 
 /// Whether a run goes on.
@@ -276,6 +286,28 @@ impl Past {
     /// The result that a resume would reuse first for work with this key; failures are none.
     pub fn recall(&self, key: &ContentKey) -> Option<&Outcome> {
         self.memo.peek(key)
+    }
+
+    /// What has begun and not ended since, in the order in which it began.
+    pub fn cut_off(&self) -> Vec<CutOff> {
+        let mut open = HashMap::new();
+        let mut process = 0;
+        for record in &self.records {
+            if let Event::CallStarted { instance, .. } = &record.event {
+                open.insert(instance, (record.seq, process));
+            } else if let Event::CallFinished { instance, .. } = &record.event {
+                open.remove(instance);
+            } else if let Event::RunResumed { .. } = &record.event {
+                process += 1;
+            }
+        }
+        let mut open: Vec<_> = open.into_iter().collect();
+        open.sort_unstable_by_key(|(_, (seq, _))| *seq);
+        let cut_off = |(instance, (_, when)): (&InstanceId, (u64, u32))| CutOff {
+            instance: instance.clone(),
+            by_the_last: when == process,
+        };
+        open.into_iter().map(cut_off).collect()
     }
 
     /// This past, as what is left after a repair.

@@ -183,7 +183,8 @@ fn open_own(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// True for what a resume can take over: a success that has a key.
+/// True for what a resume can take over: a success that has a key, a step that came back.
 fn is_result(event: &Event) -> bool {
     matches!(event, Event::CallFinished { key: Some(_), outcome, .. } if outcome.is_ok())
+        || matches!(event, Event::AttemptFinished { .. })
 }

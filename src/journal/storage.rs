@@ -41,6 +41,11 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// Those of `open` and `fsync`.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// False for a storage that forgets what it is given, so that nothing else may change either.
+    fn keeps(&self) -> bool {
+        true
+    }
 }
 
 /// One open file of a [`Storage`].
@@ -160,6 +165,54 @@ impl StoredFile for File {
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.set_len(len)
+    }
+}
+
+/// Takes everything and keeps nothing: for a rehearsal of what a resume would do.
+#[derive(Debug, Clone, Copy)]
+pub struct Nowhere;
+
+impl Storage for Nowhere {
+    fn create_dir(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn create(&self, _: &Path) -> io::Result<Box<dyn StoredFile>> {
+        Ok(Box::new(Nowhere))
+    }
+
+    fn open(&self, _: &Path) -> io::Result<Box<dyn StoredFile>> {
+        Ok(Box::new(Nowhere))
+    }
+
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn keeps(&self) -> bool {
+        false
+    }
+}
+
+impl StoredFile for Nowhere {
+    fn append(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reserve(&mut self, _: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn truncate(&mut self, _: u64) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -80,8 +80,8 @@ pub(super) struct Parts {
 impl Writer {
     pub(super) fn new(parts: Parts) -> Writer {
         Writer {
+            outputs: Outputs::new(&parts.dir, parts.storage.keeps()),
             blobs: BlobStore::new(&parts.dir, parts.storage),
-            outputs: Outputs::new(&parts.dir),
             dir: parts.dir,
             clock: parts.clock,
             file: parts.file,
@@ -269,7 +269,8 @@ impl Writer {
         // A result is safe, but the run must hear that it cannot go on; its end may just be told.
         let failure = self.failure(cause);
         self.tell(kept, |record| {
-            let is_result = matches!(record.event, Event::CallFinished { .. });
+            let is_result =
+                matches!(record.event, Event::CallFinished { .. } | Event::AttemptFinished { .. });
             if is_result { Err(failure.clone()) } else { Ok(()) }
         });
         refuse_all(refused, &failure);
@@ -307,12 +308,14 @@ fn is_full(error: &io::Error) -> bool {
 fn is_last_word(event: &Event) -> bool {
     match event {
         Event::CallFinished { .. }
+        | Event::AttemptFinished { .. }
         | Event::Reconciled { .. }
         | Event::StopRequested { .. }
         | Event::Warned { .. }
         | Event::RunFinished(_) => true,
         Event::RunStarted(_)
         | Event::RunResumed { .. }
+        | Event::ResultsForgotten { .. }
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }

@@ -10,6 +10,9 @@ use std::time::Duration;
 use super::capture::Keep;
 use super::reaper::Reaper;
 
+/// The variable by which the processes of a run are known: its value is the run's name.
+pub const RUN_ID: &str = "FANOUT_RUN_ID";
+
 /// A program to run and the bounds that it runs under.
 #[derive(Debug, Clone)]
 pub struct Spec {
@@ -50,7 +53,7 @@ impl Spec {
             idle_timeout: None,
             grace: Duration::from_secs(5),
             keep: Keep::default(),
-            marker: ("FANOUT_RUN_ID".to_owned(), String::new()),
+            marker: (RUN_ID.to_owned(), String::new()),
             reaper: None,
         }
     }

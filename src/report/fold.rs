@@ -96,6 +96,7 @@ impl RunView {
                     retry_in: retry_in.map(|wait| as_written(wait.0)),
                 });
             }
+            Event::ResultsForgotten { .. } | Event::AttemptFinished { .. } => {}
             Event::CallFinished { instance, outcome, .. } => self.end(instance, outcome, now),
             Event::NotificationPosted { number, instance, status } => {
                 let view = NotificationView {

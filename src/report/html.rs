@@ -20,10 +20,14 @@ mod spending;
 mod timeline;
 mod value;
 
+use std::time::Duration;
+
 use super::fold::RunView;
 use course::Course;
 use markup::{Anchor, Attr, Html, class};
 use names::Names;
+
+use crate::unit::human_duration;
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
@@ -98,6 +102,11 @@ fn fold(html: &mut Html, title: &str, open: bool, inside: impl FnOnce(&mut Html)
         html.leaf("summary", "", title);
         inside(html);
     });
+}
+
+/// A length of time as the page shows it: bars are compared, so short ones keep their digits.
+fn time(time: Duration) -> String {
+    if time < Duration::from_secs(1) { format!("{}ms", time.as_millis()) } else { human_duration(time) }
 }
 
 #[cfg(test)]

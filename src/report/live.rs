@@ -67,6 +67,8 @@ pub enum End {
 
 /// A surface that shows records; owned by one thread.
 pub(super) trait Surface: Send {
+    /// Takes a record of an earlier process of the run: known, but no news.
+    fn remember(&mut self, _record: &Record) {}
     /// Takes one record. An error ends the showing for good.
     fn record(&mut self, record: &Arc<Record>) -> io::Result<()>;
     /// Brings out what is held back, because nothing more is waiting.
@@ -125,6 +127,8 @@ fn launch(surface: Box<dyn Surface>, patience: Option<Duration>) -> (Listener, H
 }
 
 enum Message {
+    /// Of an earlier process.
+    Earlier(Arc<Record>),
     Record(Arc<Record>),
     /// Someone else needs the terminal: say when it is free, then wait until the other end is dropped.
     Suspend {
@@ -148,6 +152,7 @@ pub struct Handle {
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Message::Earlier(_) => "Earlier",
             Message::Record(_) => "Record",
             Message::Suspend { .. } => "Suspend",
             Message::Finish => "Finish",
@@ -156,6 +161,15 @@ impl std::fmt::Debug for Message {
 }
 
 impl Handle {
+    /// Takes what earlier processes of the run recorded, before its own first record: nothing of it
+    /// is shown as news, and everything is counted.
+    pub fn remember(&self, records: &[Arc<Record>]) {
+        for record in records {
+            // Fails only once the showing has ended.
+            let _ = self.outbox.send(Message::Earlier(Arc::clone(record)));
+        }
+    }
+
     /// Shows everything that happened before, leaves the terminal to `others`, and comes back.
     ///
     /// Blocks until `others` returns; call it where blocking is allowed.
@@ -230,6 +244,7 @@ impl Shower {
                 return shown;
             }
             match message {
+                Some(Message::Earlier(record)) => self.surface.remember(&record),
                 Some(Message::Record(record)) => {
                     self.backlog.fetch_sub(1, Ordering::Relaxed);
                     if shown.is_ok() {

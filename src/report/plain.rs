@@ -54,13 +54,17 @@ impl News<'_> {
             Event::RunResumed { .. } => {
                 format!("resume   done={} of {}", self.view.tally.done, self.view.tally.planned)
             }
+            Event::ResultsForgotten { calls } => {
+                let calls: Vec<&str> = calls.iter().map(CallId::as_str).collect();
+                format!("anew     {}", self.short(&calls.join(" "), SENTENCE))
+            }
             Event::CallExpanded { call, labels } => {
                 format!("expand   {} instances={}", self.call(call), labels.len())
             }
             Event::CallStarted { instance, agent, .. } => {
                 format!("start    {} agent={}", self.instance(instance), self.short(agent, DESCRIPTION))
             }
-            Event::CallProgressed { .. } => return None,
+            Event::CallProgressed { .. } | Event::AttemptFinished { .. } => return None,
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 let then = match retry_in {
                     Some(wait) => format!("next in {}", human_duration(wait.0)),
@@ -119,6 +123,9 @@ impl News<'_> {
         }
         if outcome.reused {
             rest.push_str(" reused");
+        }
+        if outcome.interrupted > 0 {
+            let _ = write!(rest, " repeated={}", outcome.interrupted);
         }
         if let Some(cause) = &outcome.cause {
             let _ = write!(rest, ": {}", self.cause(cause));
@@ -195,6 +202,8 @@ fn is_problem(event: &Event) -> bool {
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }
+        | Event::ResultsForgotten { .. }
+        | Event::AttemptFinished { .. }
         | Event::AttemptFailed { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
@@ -218,6 +227,10 @@ impl Lines {
 }
 
 impl Surface for Lines {
+    fn remember(&mut self, record: &Record) {
+        self.view.apply(record);
+    }
+
     fn record(&mut self, record: &Arc<Record>) -> io::Result<()> {
         self.view.apply(record);
         match line(&self.view, record, &self.style, self.quiet) {

@@ -101,6 +101,10 @@ fn bar_style(frame: &Frame, style: &Style, shown: &Arc<Mutex<Frame>>) -> Progres
 }
 
 impl Surface for Progress {
+    fn remember(&mut self, record: &Record) {
+        self.view.apply(record);
+    }
+
     fn record(&mut self, record: &Arc<Record>) -> io::Result<()> {
         if let Event::RunResumed { .. } = record.event {
             self.origin = None;

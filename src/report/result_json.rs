@@ -140,6 +140,7 @@ struct EndResult<'a> {
     attempts: u32,
     failed_attempts: Vec<AttemptResult<'a>>,
     reused: bool,
+    interrupted: u32,
 }
 
 #[derive(Serialize)]
@@ -193,6 +194,7 @@ impl<'a> EndResult<'a> {
             attempts: 0,
             failed_attempts: Vec::new(),
             reused: false,
+            interrupted: 0,
         }
     }
 
@@ -225,6 +227,7 @@ impl<'a> EndResult<'a> {
                 })
                 .collect(),
             reused: outcome.is_some_and(|outcome| outcome.reused),
+            interrupted: outcome.map_or(0, |outcome| outcome.interrupted),
         }
     }
 }

@@ -21,7 +21,6 @@ use super::work::{Job, Work, takes_place, template_cause};
 use super::{RunError, check, output, parent, steps};
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
-use crate::journal::Durable;
 use crate::limits::backoff;
 use crate::limits::places::{Place, Places};
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
@@ -68,30 +67,12 @@ impl Instance<'_> {
         Ok(InstanceResult::new(self.id, self.label, self.local.item, outcome))
     }
 
-    /// An earlier process's result for the same content, if there is one.
-    fn recalled(&self) -> Option<Durable<Outcome>> {
-        let world = &self.level.world;
-        if !world.resumed {
-            return None;
-        }
-        let job = Job::render(self.level, self.call, &self.local).ok()?;
-        if !job.is_remembered() {
-            return None;
-        }
-        let outcome = world.journal.recall(&job.key, &self.id)?;
-        world.count(&outcome);
-        // It is durable already; this is for those who watch.
-        world.journal.note(Event::CallFinished {
-            instance: self.id.clone(),
-            key: Some(job.key),
-            outcome: Outcome::clone(&outcome),
-        });
-        Some(outcome)
-    }
-
     /// Takes a place and does the work.
     async fn work(&self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
         let world = &self.level.world;
+        if let Some(outcome) = self.rehearsed() {
+            return Ok((None, outcome));
+        }
         let mut place = None;
         if takes_place(&self.call.action) {
             place = match self.place().await {
@@ -102,16 +83,15 @@ impl Instance<'_> {
                 return Ok((None, Outcome::ended(Status::OverBudget, cause)));
             }
         }
-        let job = match Job::render(self.level, self.call, &self.local) {
+        let job = match self.first_job() {
             Ok(job) => job,
             Err(cause) => return Ok((None, Outcome::ended(Status::Failed, cause))),
         };
-        world.journal.note(Event::CallStarted {
-            instance: self.id.clone(),
-            key: job.key.clone(),
-            agent: job.agent(),
-            input: job.shown(),
-        });
+        let interrupted = self.cut_off(&job);
+        if let Some(outcome) = self.held_back(interrupted).await {
+            return Ok((Some(job.key), outcome));
+        }
+        self.begin(&job).await?;
         let began = Instant::now();
         let mut spent = Spent::default();
         let mut outcome = match self.rounds(&job, began, &mut place, &mut spent).await {
@@ -120,7 +100,7 @@ impl Instance<'_> {
             Err(Ended::Run(error)) => return Err(error),
         };
         if outcome.is_ok()
-            && let Some(file) = &self.call.output.file
+            && let Some(file) = self.call.output.file.as_ref().filter(|_| !world.rehearsal)
             && let Err(cause) = steps::write_file(file, &job, &outcome.output)
         {
             outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };
@@ -128,6 +108,7 @@ impl Instance<'_> {
         outcome.took = began.elapsed();
         outcome.attempts = spent.attempts.max(1);
         outcome.usage = spent.usage;
+        outcome.interrupted = interrupted;
         outcome.agent.get_or_insert_with(|| job.agent());
         Ok((Some(job.key), outcome))
     }
@@ -164,7 +145,7 @@ impl Instance<'_> {
     }
 
     /// Ends with the cause when running work has to end.
-    async fn ending(&self) -> Cause {
+    pub(super) async fn ending(&self) -> Cause {
         let stop = &self.level.world.stop;
         tokio::select! {
             biased;
@@ -315,10 +296,15 @@ impl Instance<'_> {
                 }
             }
             spent.attempts += 1;
+            if let Some(raw) = self.recalled_step(job, feedback) {
+                spent.usage.add(&raw.usage);
+                return Ok(raw);
+            }
             let last_try = *retried >= self.call.retries;
             let fault = match self.once(job, Bounded { bounds, last_try }, feedback).await {
                 Ok(raw) => {
                     spent.usage.add(&raw.usage);
+                    self.keep_step(job, feedback, AttemptNo(spent.attempts), &raw).await?;
                     return Ok(raw);
                 }
                 Err(Ended::Fault(fault)) => fault,

@@ -13,6 +13,7 @@
 //! remembers.
 
 mod activity;
+mod again;
 mod answers;
 mod attempt;
 mod bus;
@@ -44,6 +45,7 @@ use crate::process::Reaper;
 use crate::reconcile::Reconciled;
 use stop::{Phase, Stop, Why};
 
+pub use again::{REHEARSED, is_program};
 pub use verdict::Verdict;
 
 /// Someone who can answer a question.
@@ -59,6 +61,9 @@ pub struct World {
     pub journal: Arc<Journal>,
     /// True when there may be something to reuse.
     pub resumed: bool,
+    /// True when nothing is to be done but to find out what would be: work that has no recorded
+    /// result ends as skipped, with the cause [`REHEARSED`].
+    pub rehearsal: bool,
     /// Who answers prompts.
     pub agents: Agents,
     /// The run's places under `limits.concurrency` and `limits.calls`.

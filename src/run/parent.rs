@@ -15,9 +15,9 @@ use super::instance::Ended;
 use super::level::{Level, Local};
 use super::stop::{Phase, Why};
 use super::work::{Place, program, template_cause};
-use super::{RunError, World, answers, attempt, call, steps, verdict};
+use super::{RunError, World, again, answers, attempt, call, steps, verdict};
 use crate::event::Event;
-use crate::id::{CallId, InstanceId};
+use crate::id::{AttemptNo, ContentKey, InstanceId};
 use crate::outcome::{Cause, Status};
 use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile};
 use crate::reconcile::{self, Inputs, ReconcileError, Reconciled, SettingsError};
@@ -75,11 +75,15 @@ pub(crate) async fn run_level(level: &Level) -> Result<Whole, RunError> {
 /// The plan's last step.
 async fn last_step(level: &Level) -> Result<Result<Reconciled, Cause>, RunError> {
     let step = level.last_step();
+    if level.world.rehearsal {
+        return Ok(Err(again::rehearsed()));
+    }
     if let Some(cause) = given_up(level) {
         return Ok(Err(cause));
     }
     let reconcile = &level.plan.reconcile;
-    let result = take_step(level, reconcile, &step, None).await;
+    let id = InstanceId::only(step.clone());
+    let result = take_step(level, reconcile, &id, None).await?;
     if let Ok(reconciled) = &result {
         let event =
             Event::Reconciled { step, result: reconciled.json.clone(), text: reconciled.text.clone() };
@@ -99,7 +103,10 @@ fn given_up(level: &Level) -> Option<Cause> {
 pub(crate) async fn middle_step(level: &Level, position: usize, id: &InstanceId) -> Result<Raw, Ended> {
     let Some(call) = level.plan.calls.get(position) else { return Ok(Raw::default()) };
     let Action::Reconcile(reconcile) = &call.action else { return Ok(Raw::default()) };
-    match take_step(level, reconcile, &id.call, Some(call)).await {
+    if level.world.rehearsal && reconcile.strategy.command.is_some() {
+        return Err(Fault::new(Status::Skipped, Kind::Final, again::rehearsed()).into());
+    }
+    match take_step(level, reconcile, id, Some(call)).await? {
         Ok(reconciled) => {
             Ok(Raw { text: reconciled.text, computed: Some(reconciled.json), ..Raw::default() })
         }
@@ -111,16 +118,41 @@ pub(crate) async fn middle_step(level: &Level, position: usize, id: &InstanceId)
 async fn take_step(
     level: &Level,
     reconcile: &Reconcile,
-    step: &CallId,
+    step: &InstanceId,
     call: Option<&Call>,
-) -> Result<Reconciled, Cause> {
+) -> Result<Result<Reconciled, Cause>, RunError> {
+    match step_of(level, reconcile, step, call).await {
+        Ok(reconciled) => Ok(Ok(reconciled)),
+        Err(Short::Cause(cause)) => Ok(Err(cause)),
+        Err(Short::Run(error)) => Err(error),
+    }
+}
+
+/// Why a step stopped short: it failed, or the run cannot go on.
+enum Short {
+    Cause(Cause),
+    Run(RunError),
+}
+
+impl From<Cause> for Short {
+    fn from(cause: Cause) -> Short {
+        Short::Cause(cause)
+    }
+}
+
+async fn step_of(
+    level: &Level,
+    reconcile: &Reconcile,
+    step: &InstanceId,
+    call: Option<&Call>,
+) -> Result<Reconciled, Short> {
     for position in &reconcile.of {
         level.store.wait(*position).await;
     }
     let notifications = level.bus.drain();
     if !notifications.is_empty() {
         let numbers = notifications.iter().map(|n| n.number).collect();
-        level.world.journal.note(Event::NotificationsDrained { by: step.clone(), numbers });
+        level.world.journal.note(Event::NotificationsDrained { by: step.call.clone(), numbers });
     }
     let name = reconcile.strategy.name.as_str();
     let settings = &reconcile.strategy.settings;
@@ -145,10 +177,10 @@ async fn take_step(
         && let Some(command) = &reconcile.strategy.command
     {
         let input = reconcile::program_input(name, settings, &inputs).map_err(cause)?;
-        let input = with_news(level, input, &notifications);
-        inputs.program_output = Some(run_command(level, command, input, call).await?.into());
+        inputs.program_output =
+            Some(program_output(level, command, (input, &notifications), call, step).await?.into());
     }
-    reconcile::reconcile(name, settings, &inputs).map_err(cause)
+    Ok(reconcile::reconcile(name, settings, &inputs).map_err(cause)?)
 }
 
 /// Why a step came to nothing, for people and for the exit status.
@@ -172,13 +204,39 @@ fn with_news(level: &Level, mut input: Value, notifications: &[Notification]) ->
     input.to_string()
 }
 
-/// `strategy: command`: the program's output is the result.
+/// `strategy: command`: what an earlier process's program said of the same results, else what the
+/// program says now, written down before it is used.
+///
+/// The notifications are no part of what the step is: they depend on timing.
+async fn program_output(
+    level: &Level,
+    command: &Command,
+    (input, news): (Value, &[Notification]),
+    call: Option<&Call>,
+    step: &InstanceId,
+) -> Result<String, Short> {
+    let source = match command {
+        Command::Shell(text) => text.source.to_string(),
+        Command::Argv(words) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
+    };
+    let key = ContentKey::of([source.as_bytes(), input.to_string().as_bytes()]);
+    let journal = &level.world.journal;
+    if let Some(outcome) = journal.recall_step(&key, step) {
+        return Ok(outcome.output.text.to_string());
+    }
+    let raw = run_command(level, command, with_news(level, input, news), call).await?;
+    let kept = journal.keep_step(step.clone(), AttemptNo(1), key, again::as_outcome(&raw)).await;
+    kept.map_err(|error| Short::Run(error.into()))?;
+    Ok(raw.text)
+}
+
+/// Runs a step's program.
 async fn run_command(
     level: &Level,
     command: &Command,
     input: String,
     call: Option<&Call>,
-) -> Result<String, Cause> {
+) -> Result<Raw, Cause> {
     let scope = level.scope(call, &Local::default()).map_err(|error| template_cause(&error))?;
     let mut program = program(command, &scope).map_err(|error| template_cause(&error))?;
     program.stdin = Some(input.into_bytes());
@@ -196,7 +254,7 @@ async fn run_command(
         steps::stop_cause(&level.world.stop)
     };
     match run.once(&level.world, None, stop).await {
-        Ok(raw) => Ok(raw.text),
+        Ok(raw) => Ok(raw),
         Err(fault) => Err(Cause::new(
             "reconcile_command",
             format!("the command `{}` of the reconciliation failed: {}", program.shown, fault.explained()),

@@ -14,5 +14,7 @@ mod prompts;
 #[path = "../provider/mod.rs"]
 mod provider;
 mod reports;
+mod resumed;
 mod support;
+mod sweep;
 mod terminal;

@@ -17,6 +17,14 @@ impl Folder {
         Folder { dir: tempfile::tempdir().unwrap() }
     }
 
+    /// A folder that is in memory where the system has such a place: a kill loses nothing there, and
+    /// a sync costs nothing.
+    pub fn in_memory() -> Folder {
+        let memory = Path::new("/dev/shm");
+        let dir = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
+        Folder { dir: dir.unwrap() }
+    }
+
     /// A folder with `plan.yaml` in it.
     pub fn with_plan(plan: &str) -> Folder {
         let folder = Folder::new();

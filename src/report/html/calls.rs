@@ -7,7 +7,7 @@ use crate::id::InstanceId;
 use crate::outcome::Outcome;
 use crate::report::fold::{CallView, InstanceView, State};
 use crate::report::sanitise::prefix;
-use crate::unit::{Bytes, Usd, human_duration};
+use crate::unit::{Bytes, Usd};
 
 /// Bytes of texts on the whole page, about: what one of them may have depends on how many there are.
 const PAGE: usize = 12 * 1024 * 1024;
@@ -210,7 +210,7 @@ fn facts(agent: Option<&str>, outcome: Option<&Outcome>, call: &CallView) -> Str
     facts.extend(agent.map(str::to_owned));
     if let Some(outcome) = outcome {
         if !outcome.took.is_zero() {
-            facts.push(human_duration(outcome.took));
+            facts.push(super::time(outcome.took));
         }
         let tokens = outcome.usage.input + outcome.usage.output;
         if !tokens.is_zero() {
@@ -244,8 +244,8 @@ fn attempts(html: &mut Html, view: &InstanceView) {
                 html.text(&format!(
                     "attempt {} failed at {}, the next came {} later: {}",
                     attempt.number,
-                    human_duration(attempt.at),
-                    human_duration(wait),
+                    super::time(attempt.at),
+                    super::time(wait),
                     attempt.cause.message
                 ));
             });

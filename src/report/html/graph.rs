@@ -9,7 +9,6 @@ use super::{Context, section};
 use crate::id::CallId;
 use crate::outcome::Outcome;
 use crate::report::fold::{CallView, State};
-use crate::unit::human_duration;
 
 /// Boxes drawn in one column; the others are counted.
 const BOXES: usize = 24;
@@ -192,8 +191,8 @@ fn state(call: &CallView) -> (&'static str, &'static str, String) {
         Some(whole) if whole.state != State::Waiting => {
             let (mark, of_class, word) = ending(whole.outcome.as_ref());
             let took = whole.outcome.as_ref().filter(|outcome| !outcome.took.is_zero());
-            let took = took
-                .map_or_else(String::new, |outcome: &Outcome| format!(", {}", human_duration(outcome.took)));
+            let took =
+                took.map_or_else(String::new, |outcome: &Outcome| format!(", {}", super::time(outcome.took)));
             let kind = &call.planned.kind;
             (mark, of_class, format!("{kind}, {word}{took}"))
         }

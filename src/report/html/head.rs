@@ -5,7 +5,6 @@ use super::markup::{Anchor, Attr, Html, class};
 use crate::outcome::{Outcome, Status};
 use crate::report::fold::{RunView, State};
 use crate::report::style::{Style, Tone};
-use crate::unit::human_duration;
 
 /// Names listed of those who came to the same end for the same reason.
 const NAMES: usize = 60;
@@ -101,7 +100,7 @@ fn census(html: &mut Html, context: &Context<'_>) {
             let word = if context.view.finish.is_some() { "never started" } else { "did not end" };
             figure("warn", (census.planned - ended).to_string(), word);
         }
-        figure("", human_duration(context.view.elapsed), "in all");
+        figure("", super::time(context.view.elapsed), "in all");
         let usage = context.view.usage();
         let tokens = usage.input + usage.output;
         if !tokens.is_zero() {

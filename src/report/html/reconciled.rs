@@ -71,7 +71,8 @@ fn step(html: &mut Html, context: &Context<'_>, computed: &ReconciledView) {
         let own = fields.iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()));
         let own: Map<String, Value> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
         if own.keys().any(|name| name != "census") {
-            fold(html, "Who said what, as data", false, |html| {
+            let merged = own.contains_key("items");
+            fold(html, "Who said what, as data", merged, |html| {
                 value::write(html, &context.names, &Value::Object(own));
             });
         }
@@ -161,7 +162,7 @@ fn notifications(html: &mut Html, context: &Context<'_>) {
         for posted in context.view.notifications.values() {
             html.tag("li", &[], |html| {
                 context.names.write(html, &posted.instance.to_string());
-                let after = crate::unit::human_duration(posted.at);
+                let after = super::time(posted.at);
                 html.text(&format!(" {} after {after}, ", posted.status.words()));
                 match &posted.drained_by {
                     None => html.leaf("span", "warn", "handed to nobody"),

@@ -7,7 +7,6 @@ use indexmap::IndexMap;
 use super::markup::{Attr, Html, class};
 use super::{Context, section};
 use crate::outcome::Usage;
-use crate::unit::human_duration;
 
 #[derive(Default)]
 struct Spent {
@@ -79,6 +78,6 @@ fn row(html: &mut Html, agent: &str, calls: u32, usage: &Usage, took: Duration) 
             None if usage.requests == 0 => String::new(),
             None => "unknown".to_owned(),
         });
-        cell(human_duration(took));
+        cell(super::time(took));
     });
 }

@@ -7,7 +7,6 @@ use super::course::{Course, Row};
 use super::head::ending;
 use super::markup::{Anchor, Attr, Html, class};
 use super::{Context, section};
-use crate::unit::human_duration;
 
 /// Rows that stand open; the rest is folded.
 const OPEN: usize = 60;
@@ -48,9 +47,9 @@ fn path(html: &mut Html, context: &Context<'_>) {
         {
             html.text(if n > 0 { " → " } else { "" });
             context.names.write(html, &row.id.to_string());
-            html.text(&format!(" {}", human_duration(row.took())));
+            html.text(&format!(" {}", super::time(row.took())));
             if !row.waited().is_zero() {
-                html.text(&format!(" (after {} for a place)", human_duration(row.waited())));
+                html.text(&format!(" (after {} for a place)", super::time(row.waited())));
             }
         }
         if hidden > 0 {
@@ -63,14 +62,14 @@ fn path(html: &mut Html, context: &Context<'_>) {
          would have been {}, and with no limit on how many run at once {}.",
         course.most,
         course.average,
-        human_duration(course.whole),
-        human_duration(course.sequential),
-        human_duration(course.least),
+        super::time(course.whole),
+        super::time(course.sequential),
+        super::time(course.least),
     );
     let (queued, time) = course.queued;
     if queued > 0 {
         let noun = if queued == 1 { "call" } else { "calls" };
-        let _ = write!(text, " {queued} {noun} waited for a place, {} in all.", human_duration(time));
+        let _ = write!(text, " {queued} {noun} waited for a place, {} in all.", super::time(time));
     }
     html.leaf("p", "", &text);
 }
@@ -121,7 +120,7 @@ fn axis(html: &mut Html, course: &Course<'_>) {
         html.tag("span", &[class("track")], |html| {
             for quarter in 0..=4_u32 {
                 let left = f64::from(quarter) * 25.0;
-                let text = human_duration(course.whole * quarter / 4);
+                let text = super::time(course.whole * quarter / 4);
                 html.tag("span", &[class("tick"), Attr::Span(left, 0.0)], |html| {
                     html.leaf("span", "", &text)
                 });
@@ -216,7 +215,7 @@ fn one(html: &mut Html, context: &Context<'_>, row: &Row<'_>) {
                 bar(html, course, (of_class, "bar never"), (row.ended, row.ended));
             }
         });
-        let took = if row.started.is_some() { human_duration(row.took()) } else { word.to_owned() };
+        let took = if row.started.is_some() { super::time(row.took()) } else { word.to_owned() };
         html.leaf("span", "took", &took);
     });
 }
@@ -235,16 +234,15 @@ fn bar(
 fn story(course: &Course<'_>, row: &Row<'_>, word: &str) -> String {
     let mut text = format!("{}: ", row.id);
     if let Some(after) = row.after.and_then(|at| course.rows.get(at)) {
-        let _ = write!(text, "waited for {} until {}; ", after.id, human_duration(row.ready));
+        let _ = write!(text, "waited for {} until {}; ", after.id, super::time(row.ready));
     }
     match row.started {
         None => text.push_str("never started; "),
         Some(started) => {
             if !row.waited().is_zero() {
-                let _ = write!(text, "then {} for a place; ", human_duration(row.waited()));
+                let _ = write!(text, "then {} for a place; ", super::time(row.waited()));
             }
-            let _ =
-                write!(text, "began at {}; took {}; ", human_duration(started), human_duration(row.took()));
+            let _ = write!(text, "began at {}; took {}; ", super::time(started), super::time(row.took()));
         }
     }
     let failed = row.view.attempts.iter().filter(|attempt| attempt.retry_in.is_some()).count();

@@ -56,6 +56,8 @@ impl Trouble {
             | Event::CallExpanded { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::ResultsForgotten { .. }
+            | Event::AttemptFinished { .. }
             | Event::AttemptFailed { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }

@@ -37,6 +37,8 @@ impl Redactor {
             }
             Event::CallProgressed { instance: _, activity, tokens: _ } => self.string(activity),
             Event::AttemptFailed { instance: _, attempt: _, cause, retry_in: _ } => self.cause(cause),
+            Event::ResultsForgotten { calls: _ } => {}
+            Event::AttemptFinished { instance: _, attempt: _, key: _, outcome } => self.outcome(outcome),
             Event::CallFinished { instance: _, key: _, outcome } => self.outcome(outcome),
             Event::NotificationPosted { number: _, instance: _, status: _ } => {}
             Event::NotificationsDrained { by: _, numbers: _ } => {}

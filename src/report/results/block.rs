@@ -207,10 +207,21 @@ fn facts(outcome: &Outcome, view: &InstanceView, background: bool) -> Vec<(Optio
     if outcome.reused {
         facts.push((None, "reused".to_owned()));
     }
+    if outcome.interrupted > 0 {
+        facts.push((Some(Tone::Warn), repeated(outcome.interrupted)));
+    }
     if background {
         facts.push((None, "background".to_owned()));
     }
     facts
+}
+
+/// That it was at work when fanout was killed, and is a repeat.
+fn repeated(times: u32) -> String {
+    match times {
+        1 => "repeated: fanout was killed while it ran".to_owned(),
+        times => format!("repeated: fanout was killed {times} times while it ran"),
+    }
 }
 
 fn tail(page: &mut Page<'_>, indent: usize, stderr: &str) {
