@@ -91,16 +91,10 @@ fn whoever_is_preferred_settles_a_conflict_and_dissent_stays() {
 fn a_conflict_fails_the_step_where_the_plan_says_so() {
     let mut with = review_settings();
     with["on_conflict"] = json!("fail");
-    match reconcile("merge", &settings(with), &inputs(three_reviews())).unwrap_err() {
-        ReconcileError::Conflict { message, result } => {
-            assert!(
-                message.contains("`/severity` is high for alice, carol and Critical for bob"),
-                "{message}"
-            );
-            assert_eq!(result.conflicts.len(), 1);
-        }
-        other => panic!("{other}"),
-    }
+    let error = reconcile("merge", &settings(with), &inputs(three_reviews())).unwrap_err();
+    let ReconcileError::Conflict { message, result } = error else { panic!("{error}") };
+    assert!(message.contains("`/severity` is high for alice, carol and Critical for bob"), "{message}");
+    assert_eq!(result.conflicts.len(), 1);
 }
 
 #[test]
