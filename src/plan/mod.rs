@@ -594,3 +594,13 @@ pub enum Require {
 pub fn status_words() -> impl Iterator<Item = &'static str> {
     Status::ALL.iter().map(|status| status.as_str())
 }
+
+/// The keys that a step with a strategy of this name may have, but for those that every step has,
+/// and the keys of all steps.
+#[cfg(test)]
+pub(crate) fn step_keys(strategy: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    use file::reconcile::{ReconcileFile, StrategyWord, keys_of};
+    use record::{Record as _, Word as _};
+    let word = StrategyWord::ALL.iter().find(|word| word.word() == strategy);
+    (word.map_or(&[], |word| keys_of(*word)), ReconcileFile::KEYS)
+}

@@ -22,6 +22,7 @@ mod command;
 mod compare;
 #[cfg(test)]
 mod fixture;
+mod merge;
 mod normalize;
 mod number;
 mod panel;
@@ -46,7 +47,7 @@ pub use panel::{Panel, Voice};
 pub use settings::SettingsError;
 
 /// The strategies that this room computes, as they are written in a plan.
-pub const STRATEGIES: [&str; 5] = ["collect", "compare", "vote", "best", "command"];
+pub const STRATEGIES: [&str; 6] = ["collect", "compare", "vote", "merge", "best", "command"];
 
 /// One instance of a call that the step reads, with how it ended.
 #[derive(Debug, Clone)]
@@ -279,6 +280,7 @@ fn choose(strategy: &str, settings: &Map<String, Value>) -> Result<Box<dyn Strat
         "collect" => Box::new(collect::Collect::read(settings)?),
         "compare" => Box::new(compare::Compare::read(settings)?),
         "vote" => Box::new(vote::Vote::read(settings)?),
+        "merge" => Box::new(merge::Merge::read(settings)?),
         "best" => Box::new(best::Best::read(settings)?),
         "command" => Box::new(command::Command::read(settings)?),
         unknown => return Err(SettingsError::unknown_strategy(unknown, &STRATEGIES)),

@@ -47,6 +47,11 @@ impl Normalize {
         Ok(normalize)
     }
 
+    /// Case and white space make no difference.
+    pub(super) fn folding() -> Normalize {
+        Normalize { case: true, space: true, ..Normalize::default() }
+    }
+
     fn step(&mut self, settings: &Settings<'_>, step: &Value) -> Result<(), SettingsError> {
         match step {
             Value::String(word) => match word.as_str() {

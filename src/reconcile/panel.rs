@@ -98,6 +98,37 @@ impl<'a> Panel<'a> {
         let people: Vec<&str> = calls.iter().map(|call| self.name(call)).collect();
         names(&people)
     }
+
+    /// Who took part, for a sentence: by agent, else by instance.
+    pub(super) fn who_is_here(&self) -> String {
+        let mut here: Vec<String> = Vec::new();
+        for answer in &self.inputs.answers {
+            let own = answer.agent.clone().or_else(|| answer.outcome.agent.clone());
+            let own = own.unwrap_or_else(|| answer.instance.to_string());
+            if !here.contains(&own) {
+                here.push(own);
+            }
+        }
+        names(&here)
+    }
+}
+
+impl Answer {
+    /// The names that it goes by, the most particular first: `review[2]`, its label, `review`, the
+    /// agent, the model.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names = vec![self.instance.to_string()];
+        names.extend(self.label.clone());
+        names.push(self.instance.call.to_string());
+        names.extend(self.agent.clone());
+        names.extend(self.outcome.agent.clone());
+        names
+    }
+
+    /// True for one of its names.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.names().iter().any(|own| own == name)
+    }
 }
 
 impl Voice<'_> {

@@ -118,7 +118,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    fn check_pointer(&self, key: &str, text: &str) -> Result<String, SettingsError> {
+    pub(super) fn check_pointer(&self, key: &str, text: &str) -> Result<String, SettingsError> {
         if text.is_empty() || text.starts_with('/') {
             return Ok(text.to_owned());
         }
@@ -229,6 +229,21 @@ mod tests {
             fault("collect", json!({"on": "/x"})),
             ("on".into(), "there is no such key here".into(), "this strategy has no settings".into())
         );
+    }
+
+    #[test]
+    fn a_plan_takes_the_keys_that_a_strategy_reads_and_no_others() {
+        // These are the plan's own: which calls, which strategy, the program.
+        const PLAN: [&str; 4] = ["of", "strategy", "min", "command"];
+        for strategy in super::super::STRATEGIES {
+            let (own, all) = crate::plan::step_keys(strategy);
+            for key in all.iter().filter(|key| !PLAN.contains(key)) {
+                let map = Map::from_iter([((*key).to_owned(), Value::Null)]);
+                let read = check_settings(strategy, &map)
+                    .map_or_else(|error| error.message != "there is no such key here", |()| true);
+                assert_eq!(own.contains(key), read, "`{key}` of `{strategy}`: the plan, the strategy");
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod agents;
 mod docs;
 mod interrupted;
 mod layers;
+mod merge;
 mod models;
 mod order;
 mod outcomes;

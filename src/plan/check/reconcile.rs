@@ -147,21 +147,11 @@ fn strategy(
 
 /// Refuses keys that mean nothing to the strategy.
 fn refuse_foreign(load: &mut Load<'_>, file: &ReconcileFile, word: StrategyWord, at: Span) {
-    const ALL: &[StrategyWord] = &[
-        StrategyWord::Collect,
-        StrategyWord::Compare,
-        StrategyWord::Vote,
-        StrategyWord::Merge,
-        StrategyWord::Best,
-        StrategyWord::Patch,
-        StrategyWord::Synthesize,
-        StrategyWord::Command,
-    ];
     for key in ReconcileFile::KEYS {
         if !file.wrote(key) || COMMON.contains(key) || keys_of(word).contains(key) {
             continue;
         }
-        let owners: Vec<String> = ALL
+        let owners: Vec<String> = StrategyWord::ALL
             .iter()
             .filter(|other| keys_of(**other).contains(key))
             .map(|other| format!("`{}`", other.word()))
@@ -200,7 +190,7 @@ fn read_settings(
     scope: &Scope<'_>,
     settings: &mut Map<String, Value>,
 ) {
-    let lists = [("on", &file.on), ("key", &file.key), ("conflicts", &file.conflicts)];
+    let lists = [("on", &file.on), ("conflicts", &file.conflicts)];
     for (key, list) in lists {
         if let Some(list) = list {
             let list = pointers(load, &list.value, list.at);
@@ -227,6 +217,7 @@ fn read_settings(
         ("ties", &file.ties),
         ("weights", &file.weights),
         ("normalize", &file.normalize),
+        ("key", &file.key),
         ("keep", &file.keep),
         ("by", &file.by),
         ("similarity", &file.similarity),

@@ -40,15 +40,15 @@ record! {
 
         /// `merge`: JSON pointer to the list of items in each result.
         items: At<String>,
-        /// `merge`: the fields that make two items the same, as JSON pointers.
-        key: OneOrMany<At<String>>,
-        /// `merge`: items are the same when this text is similar enough.
+        /// `merge`: the fields that must agree for two items to be the same, as JSON pointers; `{/line: 5}` for lines at most 5 apart (default for a field named `line`: 3).
+        key: Data,
+        /// `merge`: how close the words of two items must be for them to be the same.
         similar: SimilarFile,
-        /// `merge`: the fields on which items may disagree, as JSON pointers.
+        /// `merge`: the fields on which those who found an item should agree, as JSON pointers.
         conflicts: OneOrMany<At<String>>,
         /// What to do about conflicts: `report`, `fail`, `decide`, or `{prefer: [call, …]}`.
         on_conflict: OnConflict,
-        /// `merge`: which items are kept, such as `{min_agree: 2}`.
+        /// `merge`: which items are kept: `{min_agree: 2}`, or a share of those who answered.
         keep: Data,
 
         /// `best`: what is best: `checks`, `cost`, `time`, `size`, or a JSON pointer to a score.
@@ -85,6 +85,20 @@ words! {
     }
 }
 
+impl StrategyWord {
+    /// All of them.
+    pub(crate) const ALL: &[StrategyWord] = &[
+        StrategyWord::Collect,
+        StrategyWord::Compare,
+        StrategyWord::Vote,
+        StrategyWord::Merge,
+        StrategyWord::Best,
+        StrategyWord::Patch,
+        StrategyWord::Synthesize,
+        StrategyWord::Command,
+    ];
+}
+
 /// Which keys a strategy has besides `of`, `strategy` and `min`.
 pub(crate) fn keys_of(strategy: StrategyWord) -> &'static [&'static str] {
     match strategy {
@@ -114,9 +128,9 @@ pub(crate) fn keys_of(strategy: StrategyWord) -> &'static [&'static str] {
 record! {
     /// When two items say the same.
     struct SimilarFile {
-        /// The text that is compared, as a JSON pointer.
-        on: OneOrMany<At<String>> = required,
-        /// How similar is enough, from 0 to 1. Default: 0.85.
+        /// The texts that are compared, as JSON pointers. Default: the item itself.
+        on: OneOrMany<At<String>>,
+        /// How close is close enough: 0 for nothing in common, 1 for the same words. Default: 0.85, where findings of different tools are told apart best.
         at: f64,
     }
 }

@@ -76,16 +76,15 @@ impl Weights {
                 Ok(Scale { weights, model: Model::default(), learned: None })
             }
             Weights::Declared(declared) => {
-                let unknown = declared
-                    .iter()
-                    .find(|(name, _)| !panel.inputs.answers.iter().any(|a| is_called(a, name)));
+                let unknown =
+                    declared.iter().find(|(name, _)| !panel.inputs.answers.iter().any(|a| a.is_called(name)));
                 if let Some((name, _)) = unknown {
                     return Err(ReconcileError::Settings(SettingsError {
                         key: format!("weights.{name}"),
                         message: format!("nobody here is called `{name}`"),
                         help: format!(
                             "write an agent, model, call or label; here are {}",
-                            who_is_here(panel)
+                            panel.who_is_here()
                         ),
                     }));
                 }
@@ -108,7 +107,7 @@ impl Weights {
                     let message = format!(
                         "`{from}` knows {} and none of them is here; here are {}",
                         names(&there),
-                        who_is_here(panel)
+                        panel.who_is_here()
                     );
                     return Err(ReconcileError::Outside { message });
                 }
@@ -124,34 +123,8 @@ impl Weights {
 
 /// What an answer weighs: by its most particular name that weighs something.
 fn weight_of(answer: &Answer, weights: &[(String, f64)]) -> Option<f64> {
-    names_of(answer)
+    answer
+        .names()
         .iter()
         .find_map(|own| weights.iter().find(|(name, _)| name == own).map(|(_, weight)| *weight))
-}
-
-fn is_called(answer: &Answer, name: &str) -> bool {
-    names_of(answer).iter().any(|own| own == name)
-}
-
-/// The names that an answer goes by, the most particular first: `review[2]`, its label, `review`,
-/// the agent, the model.
-fn names_of(answer: &Answer) -> Vec<String> {
-    let mut names = vec![answer.instance.to_string()];
-    names.extend(answer.label.clone());
-    names.push(answer.instance.call.to_string());
-    names.extend(answer.agent.clone());
-    names.extend(answer.outcome.agent.clone());
-    names
-}
-
-fn who_is_here(panel: &Panel<'_>) -> String {
-    let mut here: Vec<String> = Vec::new();
-    for answer in &panel.inputs.answers {
-        let own = answer.agent.clone().or_else(|| answer.outcome.agent.clone());
-        let own = own.unwrap_or_else(|| answer.instance.to_string());
-        if !here.contains(&own) {
-            here.push(own);
-        }
-    }
-    names(&here)
 }
