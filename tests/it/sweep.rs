@@ -219,9 +219,9 @@ impl Subject<'_> {
     /// How many repeats the results own up to, over the whole run.
     fn owned_up_to(&self) -> u32 {
         let past = self.past().unwrap();
-        let ends = past.records.iter().filter_map(|record| match &record.event {
-            Event::CallFinished { outcome, .. } if !outcome.reused => Some(outcome.interrupted),
-            _ => None,
+        let ends = past.records.iter().filter_map(|record| {
+            let Event::CallFinished { outcome, .. } = &record.event else { return None };
+            (!outcome.reused).then_some(outcome.interrupted)
         });
         ends.sum()
     }
