@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The longest id that a call may have, in bytes.
 pub const MAX_CALL_ID: usize = 64;
 
-/// Names one run: `20261120-231505-7f3a`, local start time and four random hex digits.
+/// Names one run: `20261120-231505-7f3a`, local start time and the fraction of the second in four hex digits.
 ///
 /// Sorts by start time. Also the name of the run's directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -95,7 +95,7 @@ pub struct Run {
     #[arg(long, value_name = "CALL")]
     pub only: Vec<String>,
     /// Calls at once, instead of the plan's `limits.concurrency`.
-    #[arg(long, short = 'j', value_name = "N")]
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub concurrency: Option<u32>,
     /// Treat warnings as errors.
     #[arg(long)]

@@ -53,8 +53,11 @@ impl Asker for Person {
 
 /// `None` at the end of input.
 fn read_line(prompt: &str) -> Option<String> {
-    let mut err = std::io::stderr().lock();
-    write!(err, "{prompt}\n> ").and_then(|()| err.flush()).ok()?;
+    {
+        // Let go of before reading: whoever is told to stop meanwhile has something to say.
+        let mut err = std::io::stderr().lock();
+        write!(err, "{prompt}\n> ").and_then(|()| err.flush()).ok()?;
+    }
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
         Ok(0) | Err(_) => None,

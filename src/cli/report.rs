@@ -66,7 +66,10 @@ pub fn redactor(also: &[&str]) -> Redactor {
 }
 
 /// Writes the files that the plan's `report` names, and what GitHub Actions reads.
-pub fn write_all(plan: &Plan, view: &RunView, terminal: &Terminal) {
+///
+/// False when a file that the plan asks for could not be written; it has been said then.
+pub fn write_all(plan: &Plan, view: &RunView, terminal: &Terminal) -> bool {
+    let mut all = true;
     for (name, path) in &plan.report {
         let Some(format) = Format::of(name) else { continue };
         let written = match text(view, format) {
@@ -75,6 +78,7 @@ pub fn write_all(plan: &Plan, view: &RunView, terminal: &Terminal) {
         };
         if let Err(error) = written {
             terminal.error(format!("cannot write the {name} report {}: {error}", path.display()));
+            all = false;
         }
     }
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
@@ -90,6 +94,7 @@ pub fn write_all(plan: &Plan, view: &RunView, terminal: &Terminal) {
             }
         }
     }
+    all
 }
 
 fn text(view: &RunView, format: Format) -> Result<String, Complaint> {

@@ -19,7 +19,7 @@ use crate::model::{Client, Keys, Settings};
 use crate::plan::{Action, AgentKind, Call, OnInterrupt, Plan, Provider};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
-use crate::report::live::{self, Handle, Target};
+use crate::report::live::{self, End, Handle, Target};
 use crate::report::redact::Redactor;
 use crate::run::stop::Stop;
 use crate::run::{Finished, RunError, World};
@@ -124,7 +124,8 @@ pub fn go(
             resumed: earlier.is_some(),
             rehearsal: false,
             agents: agents(&ready.plan, &run, reaper.clone()),
-            places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
+            places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls)
+                .with_made(earlier.map_or(0, made)),
             stop: Stop::default(),
             asker: can_ask(how, terminal)
                 .then(|| Arc::new(Person::new(Arc::clone(&display), terminal.err_style())) as _),
@@ -154,7 +155,7 @@ pub fn go(
     process::sweep_at_exit();
     // A question that nobody answered still reads from the terminal; it ends with the process.
     runtime.shutdown_background();
-    finish_display(display);
+    let shown = finish_display(display);
     let (run, ended, closed) = outcome?;
     let ended = match ended {
         Ended::Run(Ok(finished)) => closed.map(|()| finished).map_err(RunError::from),
@@ -177,8 +178,14 @@ pub fn go(
         let text = past::result(&view, how.output, terminal);
         terminal.out(&text).map_err(|error| Complaint::output(&error))?;
     }
-    report::write_all(&ready.plan, &view, terminal);
-    Ok(end(&finished, &run, terminal))
+    let reported = report::write_all(&ready.plan, &view, terminal);
+    let code = end(&finished, &run, terminal);
+    match shown {
+        // Someone counts on those events or that file; a success without them would be a false one.
+        Err(error) if how.json && code == 0 => Err(Complaint::output(&error)),
+        Ok(()) | Err(_) if code == 0 && !reported => Ok(exit::STORAGE),
+        Ok(()) | Err(_) => Ok(code),
+    }
 }
 
 /// A resumed run looks like one run: what was before is part of what is shown.
@@ -310,11 +317,22 @@ fn display(how: &How, terminal: &Terminal) -> (live::Listener, Handle) {
     })
 }
 
-fn finish_display(display: Arc<Mutex<Handle>>) {
+/// Ends the display. An error is one that matters: a closed pipe is a reader who has seen enough.
+fn finish_display(display: Arc<Mutex<Handle>>) -> std::io::Result<()> {
     // Only a question still being asked holds it; then the process ends anyway.
-    if let Some(display) = Arc::into_inner(display).and_then(|display| display.into_inner().ok()) {
-        display.finish();
+    let Some(display) = Arc::into_inner(display).and_then(|display| display.into_inner().ok()) else {
+        return Ok(());
+    };
+    match display.finish() {
+        End::WriteFailed(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        End::WriteFailed(_) | End::Complete | End::Stalled => Ok(()),
     }
+}
+
+/// How many calls the earlier processes of a run have made of those that `limits.calls` counts.
+fn made(earlier: &Past) -> u32 {
+    let counted = |record: &&Arc<Record>| matches!(&record.event, Event::CallStarted { agent, .. } if !["parent", "person", "plan"].contains(&agent.as_str()));
+    u32::try_from(earlier.records.iter().filter(counted).count()).unwrap_or(u32::MAX)
 }
 
 /// What a journal that cannot be used means for the process.

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -178,24 +177,20 @@ fn make_folders(
     }
     make(folder)?;
     let local = now.to_zoned(TimeZone::system());
-    let mut tries = 0;
+    let mut tries: u16 = 0;
     loop {
-        let run = RunId::new(&format!("{}-{:04x}", local.strftime("%Y%m%d-%H%M%S"), random()));
+        // The fraction of the second, so that runs sort by their start within it too.
+        let fraction = (local.subsec_nanosecond() as u64 * 0x1_0000 / 1_000_000_000) as u16;
+        let digits = fraction.saturating_add(tries);
+        let run = RunId::new(&format!("{}-{digits:04x}", local.strftime("%Y%m%d-%H%M%S")));
         let dir = folder.join(run.as_str());
         match storage.create_dir(&dir) {
             Ok(()) => return Ok((run, dir)),
-            // Two runs that began in the same second and drew the same number.
+            // Two runs that began within the same fifteen microseconds.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 64 => tries += 1,
             Err(error) => return Err(doing("make the folder", &dir)(error)),
         }
     }
-}
-
-/// Sixteen bits that differ from run to run; the standard library's hash keys are random.
-fn random() -> u16 {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    (hasher.finish() & 0xffff) as u16
 }
 
 fn take_lock(dir: &Path, run: &RunId, options: &Options) -> Result<Lock, JournalError> {

@@ -30,6 +30,12 @@ impl Places {
         Places { window: Arc::new(window), made: Arc::default(), most }
     }
 
+    /// The same, with so many calls made already.
+    pub fn with_made(self, made: u32) -> Places {
+        self.made.store(made, Ordering::Release);
+        self
+    }
+
     /// Counts one more call; false when that would be more than the limit.
     pub fn count_call(&self) -> bool {
         self.made

@@ -49,7 +49,7 @@ pub(crate) async fn run(level: &Level, position: usize) -> Result<(), RunError> 
         Ok(Some(items)) => expanded(level, position, call, items).await?,
         Err(outcome) => unstarted(level, call, outcome).await?,
     };
-    let failed = !result.is_ok() && result.status != Status::Skipped;
+    let failed = !result.is_ok() && !matches!(result.status, Status::Skipped | Status::Cancelled);
     if failed && call.on_error == OnError::Stop {
         let why = result.cause.as_ref().map(|cause| format!(": {}", cause.message)).unwrap_or_default();
         let message = format!("`{}` failed and says `on_error: stop`{why}", call.id);

@@ -16,7 +16,7 @@ use super::activity::Activity;
 use super::attempt::{self, Bounded, Bounds, Fault, Feedback, Kind, Raw};
 use super::level::{Level, Local, data};
 use super::results::InstanceResult;
-use super::stop::{Phase, Stop};
+use super::stop::{Phase, Stop, Why};
 use super::work::{Job, Work, takes_place, template_cause};
 use super::{RunError, check, output, parent, steps};
 use crate::event::{Event, Millis};
@@ -24,7 +24,7 @@ use crate::id::{AttemptNo, InstanceId};
 use crate::limits::backoff;
 use crate::limits::places::{Place, Places};
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
-use crate::plan::Call;
+use crate::plan::{Call, Join, OnError};
 
 /// One instance, about to be run.
 #[derive(Debug)]
@@ -110,7 +110,19 @@ impl Instance<'_> {
         outcome.usage = spent.usage;
         outcome.interrupted = interrupted;
         outcome.agent.get_or_insert_with(|| job.agent());
+        // While its place is still taken: nobody who waits for one may start after this.
+        self.stop_others(&outcome);
         Ok((Some(job.key), outcome))
+    }
+
+    /// `on_error: stop`: asks that nothing more is started, once the call can no longer succeed.
+    fn stop_others(&self, outcome: &Outcome) {
+        let stops = self.call.on_error == OnError::Stop && self.call.join == Join::All;
+        if stops && !outcome.is_ok() && outcome.status != Status::Cancelled {
+            let why = outcome.cause.as_ref().map(|cause| format!(": {}", cause.message)).unwrap_or_default();
+            let message = format!("`{}` failed and says `on_error: stop`{why}", self.id);
+            self.level.world.request_stop(Phase::Draining, Why::Error { message });
+        }
     }
 
     /// Waits for a place, unless the run or the call is told to stop first.

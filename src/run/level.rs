@@ -146,7 +146,13 @@ impl Level {
         if let Some(call) = call
             && !call.env.is_empty()
         {
-            let without = scope(names.clone());
+            // Its own `env` may build on what the process was given under the same names.
+            let own = call.env.iter().filter_map(|(name, _)| Some((name, self.world.environment.get(name)?)));
+            let mut given = env.clone();
+            given.extend(own.map(|(name, value)| (name.clone(), value.as_str().into())));
+            let mut with_given = names.clone();
+            with_given.push(("env".into(), data(given)));
+            let without = scope(with_given);
             for (name, value) in &call.env {
                 env.insert(name.clone(), value.render(&without, Destination::Raw)?.text.into());
             }

@@ -112,7 +112,9 @@ fn required(level: &Level) -> Vec<(Verdict, String)> {
             .map(|position| (verdict(position), sentence(level, position)))
             .collect(),
         Require::Some(quantity) => {
-            let asked: Vec<usize> = (0..calls.len()).filter(|at| blamed[*at] != Blame::Excused).collect();
+            let asked: Vec<usize> = (0..calls.len())
+                .filter(|at| !matches!(blamed[*at], Blame::Excused | Blame::Ignored))
+                .collect();
             let ok = asked.iter().filter(|at| blamed[**at] == Blame::Ok).count() as u32;
             let wanted = quantity.of(asked.len() as u32);
             if ok >= wanted {
@@ -161,8 +163,10 @@ enum Blame {
     Ok,
     /// It failed, and the run with it.
     Counts,
-    /// `on_error: ignore`, skipped by its own `when`, or skipped because of such a one.
+    /// Skipped by its own `when`, or because of such a one.
     Excused,
+    /// It failed and says `on_error: ignore`: nobody's fault, but what needs it got nothing.
+    Ignored,
 }
 
 fn blamed(level: &Level) -> Vec<Blame> {
@@ -181,11 +185,14 @@ fn blame(level: &Level, position: usize, before: &[Blame]) -> Blame {
     let code = result.cause.as_ref().map(|cause| cause.code.as_str());
     match (result.status, code) {
         (Status::Ok, _) => Blame::Ok,
-        _ if call.on_error == OnError::Ignore => Blame::Excused,
+        (Status::OverBudget, _) => Blame::Counts,
         (Status::Skipped, Some("when_false" | "not_selected")) => Blame::Excused,
+        _ if call.on_error == OnError::Ignore => Blame::Ignored,
         (Status::Cancelled, Some("run_over")) => Blame::Excused,
         (Status::Skipped, _) => {
-            let guilty = |need: &crate::plan::Need| before.get(need.call) == Some(&Blame::Counts);
+            let guilty = |need: &crate::plan::Need| {
+                matches!(before.get(need.call), Some(Blame::Counts | Blame::Ignored))
+            };
             if call.needs.iter().any(guilty) { Blame::Counts } else { Blame::Excused }
         }
         (
@@ -194,7 +201,6 @@ fn blame(level: &Level, position: usize, before: &[Blame]) -> Blame {
             | Status::Blocked
             | Status::Refused
             | Status::InvalidOutput
-            | Status::OverBudget
             | Status::Cancelled,
             _,
         ) => Blame::Counts,

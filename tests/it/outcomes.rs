@@ -48,12 +48,12 @@ fn only_skips_by_their_own_when_leave_the_run_a_success() {
 }
 
 #[test]
-fn what_a_plan_ignores_does_not_fail_the_run_but_what_needs_it_is_skipped() {
-    let plan =
-        "calls:\n  shaky: { run: exit 1, on_error: ignore }\n  after: { run: echo x, needs: [shaky] }\n";
-    let folder = Folder::with_plan(plan);
+fn what_a_plan_ignores_does_not_fail_the_run_but_what_needs_it_is_skipped_and_counts() {
+    let plan = "calls:\n  shaky: { run: exit 1, on_error: ignore }\n  fine: { run: echo y }\n";
+    Folder::with_plan(plan).run(&["run", "plan.yaml"]).expect_code(0);
+    let folder = Folder::with_plan(&format!("{plan}  after: {{ run: echo x, needs: [shaky] }}\n"));
     let (events, ran) = folder.events(&[]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.code, 1, "{}", ran.err);
     assert_eq!(outcomes(&events)["after"]["cause"]["code"], "need_failed");
 }
 

@@ -167,7 +167,7 @@ impl<'a> Page<'a> {
         let text = text.trim_end().trim_start_matches(['\n', '\r']);
         let total = text.lines().count();
         // One line more than fits is shown rather than replaced by a line that counts it.
-        let shown = if total <= extent.lines + 1 { total } else { extent.lines };
+        let shown = if total <= extent.lines.saturating_add(1) { total } else { extent.lines };
         let margin = " ".repeat(indent);
         for raw in text.lines().take(shown) {
             let kept = match raw.char_indices().nth(LINE) {
