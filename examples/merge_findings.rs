@@ -169,8 +169,9 @@ fn speed(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
         seed ^= seed << 17;
         usize::try_from(seed % sides).unwrap_or(0)
     };
-    let syllables = ["ta", "ri", "mo", "ken", "lu", "sha", "ver", "pol", "dun", "gri", "nex", "bo"];
-    let words: Vec<String> = (0..4000).map(|_| (0..3).map(|_| syllables[roll(12)]).collect()).collect();
+    let letters: Vec<char> = "etaoinshrdlcumwfgypbvk".chars().collect();
+    let words: Vec<String> =
+        (0..4000).map(|_| (0..5 + roll(5)).map(|_| letters[roll(letters.len() as u64)]).collect()).collect();
     let frequent = 300;
     let things: Vec<Vec<usize>> = (0..2000)
         .map(|_| (0..12).map(|n| if n % 3 == 0 { roll(frequent) } else { roll(4000) }).collect())

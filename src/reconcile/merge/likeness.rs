@@ -16,9 +16,9 @@ const OTHERS: f64 = 30.0;
 /// Likeness below this is chance and counts as none.
 const CHANCE: f32 = 0.05;
 /// How many additions finding neighbours may cost; the rarest terms come first.
-const WORK: u64 = 400_000_000;
+const WORK: u64 = 1_000_000_000;
 /// How many pairs are kept; beyond them the least alike are dropped.
-const PAIRS: usize = 6_000_000;
+const PAIRS: usize = 2_000_000;
 /// [`score`] is 0.85 at this likeness, which is where labelled findings are told apart best.
 const MIDDLE: f64 = 0.13;
 
@@ -110,18 +110,15 @@ impl Texts {
             for other in touched.drain(..) {
                 let Some(sum) = sums.get_mut(other as usize) else { continue };
                 let near = std::mem::take(sum);
-                // Without the common terms a sum falls short, but not by more than they weigh.
-                if blocks.get(position) != blocks.get(other as usize) || near < least * index.certain {
+                if near < least || blocks.get(position) != blocks.get(other as usize) {
                     continue;
                 }
-                let likeness = if index.certain < 1.0 {
-                    product(vector, self.vectors.get(other as usize).map_or(&[], Vec::as_slice))
-                } else {
-                    near
+                // Terms too common to look up add a little to what the others found.
+                let likeness = match self.vectors.get(other as usize) {
+                    Some(other) if !index.whole => product(vector, other),
+                    Some(_) | None => near,
                 };
-                if likeness >= least {
-                    pairs.push(Pair { one: other, other: here, likeness: likeness.min(1.0) });
-                }
+                pairs.push(Pair { one: other, other: here, likeness: likeness.min(1.0) });
             }
             if pairs.len() >= 2 * PAIRS {
                 least = drop_the_least(&mut pairs);
@@ -139,8 +136,8 @@ impl Texts {
 struct Index {
     /// By number of the term: texts with weights. Empty for a term too common to look up.
     holders: Vec<Vec<(u32, f32)>>,
-    /// The share of a likeness that the looked up terms must show; 1 when all are looked up.
-    certain: f32,
+    /// True when no term is too common to look up.
+    whole: bool,
 }
 
 impl Index {
@@ -149,11 +146,11 @@ impl Index {
         rarest.sort_unstable();
         let mut holders: Vec<Vec<(u32, f32)>> = vec![Vec::new(); texts.held_by.len()];
         let mut used = vec![false; texts.held_by.len()];
-        let (mut work, mut certain) = (0_u64, 1.0);
+        let (mut work, mut whole) = (0_u64, true);
         for (held, term) in rarest {
             work = work.saturating_add(u64::from(held) * u64::from(held) / 2);
             if work > WORK {
-                certain = 0.4;
+                whole = false;
                 break;
             }
             if let Some(used) = used.get_mut(term as usize) {
@@ -169,7 +166,7 @@ impl Index {
                 }
             }
         }
-        Index { holders, certain }
+        Index { holders, whole }
     }
 
     /// Adds up what earlier texts share with `vector`; `touched` lists those with a sum.
