@@ -21,7 +21,7 @@ pub fn write(file: &Path, force: bool) -> Result<String, String> {
 /// Writes the workflow that runs `plan` under a CI system.
 ///
 /// # Errors
-/// As [`write`]; also when the plan's name cannot stand in a workflow.
+/// As [`write()`]; also when the plan's name cannot stand in a workflow.
 pub fn write_ci(ci: Ci, plan: &Path, force: bool) -> Result<String, String> {
     let (file, template, next) = match ci {
         Ci::Github => (
