@@ -29,6 +29,7 @@ fn head(run: &RunId) -> RunStarted {
         turn: 1,
         needs: vec![],
         background: false,
+        check: false,
     };
     RunStarted {
         format: FORMAT,
