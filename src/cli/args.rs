@@ -53,6 +53,19 @@ pub enum Command {
     Report(Report),
     /// List runs, newest first.
     List(List),
+    /// Print what a run reported, and what it reports from now on.
+    Logs(Logs),
+    /// Look at a run that another process is at, live; Ctrl-C ends the view, not the run.
+    Attach(Attach),
+    /// Wait until a run has ended; the exit status is the run's own.
+    #[command(after_long_help = super::exit::help())]
+    Wait(Wait),
+    /// End a run that another process is at, as Ctrl-C would; it can be resumed.
+    Stop(Stop),
+    /// Remove runs.
+    Rm(Rm),
+    /// Remove old runs.
+    Gc(Gc),
     /// Print a shell completion script.
     Completions(Completions),
     /// Ends a run's processes when fanout itself is killed; started by `run`.
@@ -100,6 +113,9 @@ pub struct Run {
     /// Treat warnings as errors.
     #[arg(long)]
     pub strict: bool,
+    /// Run in the background: print the run's id and come back.
+    #[arg(long, short, conflicts_with_all = ["json", "output"])]
+    pub detach: bool,
 }
 
 /// What running and resuming share.
@@ -314,6 +330,72 @@ pub struct List {
     /// As one JSON array.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `fanout logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The run, by its name or the start of it; the newest if left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Only this call (`review`, `review[2]`), with what it wrote.
+    #[arg(value_name = "CALL")]
+    pub call: Option<String>,
+    /// Go on until the run has ended.
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+/// `fanout attach`.
+#[derive(Debug, Args)]
+pub struct Attach {
+    /// The run, by its name or the start of it; the newest if left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// How to print the result on standard output in the end.
+    #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+}
+
+/// `fanout wait`.
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// The run, by its name or the start of it; the newest if left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Say nothing of how it ended.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `fanout stop`.
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// The run, by its name or the start of it; the newest if left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// `fanout rm`.
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// The runs, each by its name or the start of it.
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<String>,
+}
+
+/// `fanout gc`.
+#[derive(Debug, Args)]
+pub struct Gc {
+    /// Remove what ended longer ago than this (`30d`, `12h`); 30d where neither option is given.
+    #[arg(long, value_name = "AGE")]
+    pub older_than: Option<String>,
+    /// Keep the newest so many.
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `fanout completions`.

@@ -16,6 +16,8 @@ pub const TABLE: &[(u8, &str)] = &[
     (143, "terminated (SIGTERM)"),
 ];
 
+/// Something that was asked for did not succeed.
+pub const FAILED: u8 = 1;
 /// The plan or the command line is wrong.
 pub const USAGE: u8 = 2;
 /// The journal cannot be used.

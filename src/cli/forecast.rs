@@ -181,7 +181,7 @@ impl Forecast {
             row(Tone::Good, "reuse", &format!("{}{saved}", grouped(&self.reused)));
         }
         for (id, why) in by_reason(&self.runs) {
-            row(Tone::Info, "run", &format!("{id}  {why}"));
+            row(Tone::Info, "run", &format!("{id}: {why}"));
         }
         if !self.after.is_empty() {
             row(Tone::Dim, "after", &grouped(&self.after));
@@ -280,14 +280,15 @@ mod tests {
             ],
             after: vec![only("c")],
         };
-        insta::assert_snapshot!(forecast.text(&Style::plain()), @r"
-        20261121-004218-7f3a: 4 results are taken over, 3 calls run, 1 comes after that
-          note   changed since the run began: plan.yaml
-          reuse  a, review x2, one[3]
-          run    review x2 it has not been started
-          run    b its inputs or its settings have changed
-          after  c
-        ");
+        let expected = "\
+20261121-004218-7f3a: 4 results are taken over, 3 calls run, 1 comes after that
+  note   changed since the run began: plan.yaml
+  reuse  a, review x2, one[3]
+  run    review x2: it has not been started
+  run    b: its inputs or its settings have changed
+  after  c
+";
+        assert_eq!(forecast.text(&Style::plain()), expected);
         assert_eq!(forecast.json()["runs"][2]["id"], "b");
     }
 }

@@ -6,17 +6,21 @@
 
 pub mod args;
 pub mod ask;
+pub mod detach;
 pub mod diagnostics;
 pub mod exit;
 pub mod explain;
+pub mod follow;
 pub mod forecast;
 pub mod graph;
+pub mod held;
 pub mod init;
 pub mod kept;
 pub mod kill_at;
 pub mod list;
 pub mod load;
 pub mod past;
+pub mod remove;
 pub mod report;
 pub mod resume;
 pub mod run;
@@ -120,6 +124,12 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         Command::Show(options) => past::show(&options, terminal),
         Command::Report(options) => report::report(&options, terminal),
         Command::List(options) => list::list(&options, terminal),
+        Command::Logs(options) => follow::logs(&options, terminal),
+        Command::Attach(options) => follow::attach(&options, terminal),
+        Command::Wait(options) => held::wait(&options, terminal),
+        Command::Stop(options) => held::stop(&options, terminal),
+        Command::Rm(options) => remove::rm(&options, terminal),
+        Command::Gc(options) => remove::gc(&options, terminal),
         Command::Completions(options) => {
             let mut script = Vec::new();
             clap_complete::generate(options.shell, &mut Cli::command(), "fanout", &mut script);

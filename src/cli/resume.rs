@@ -11,7 +11,7 @@ use super::kept::Kept;
 use super::load::{self, Loading, Ready};
 use super::run::{Doing, answers, go, journal_complaint};
 use super::terminal::Terminal;
-use super::{Complaint, exit, kill_at, past};
+use super::{Complaint, exit, kill_at, past, report};
 use crate::graph::CallGraph;
 use crate::id::CallId;
 use crate::journal::{self, Journal, Options, Past, Salvage};
@@ -32,7 +32,7 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
     let kept = Kept::read(&dir);
     let ready = plan_of(&earlier, &kept, terminal)?;
     let changed = kept.changed(&ready.kept, &earlier.head.plan);
-    let view = RunView::of(earlier.records.iter().map(AsRef::as_ref));
+    let view = report::view(&earlier.records, &report::redactor(&[]));
     let redo = from(&ready, &options.from)?;
     let only = only(&ready, &kept, &view, options.only_failed)?;
     let done = earlier.finished().is_some_and(|end| end.success);

@@ -8,12 +8,12 @@ use super::args::{How, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, exit, kill_at, past, report, signals};
+use super::{Complaint, detach, exit, kill_at, past, report, signals};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
 use crate::id::{CallId, RunId};
-use crate::journal::{Journal, JournalError, Listener, Options, Past};
+use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
 use crate::plan::{Action, AgentKind, Call, OnInterrupt, Plan, Provider};
@@ -21,6 +21,7 @@ use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
 use crate::report::live::{self, End, Handle, Target};
 use crate::report::redact::Redactor;
+use crate::report::style::Style;
 use crate::run::stop::Stop;
 use crate::run::{Finished, RunError, World};
 
@@ -29,6 +30,12 @@ use crate::run::{Finished, RunError, World};
 /// # Errors
 /// [`Complaint`] when nothing was started, or the journal failed.
 pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
+    if options.detach && !detach::is_detached() {
+        return detach::start(terminal);
+    }
+    if options.detach {
+        detach::leave_session();
+    }
     let mut ready = load::load(&options.plan, terminal, Loading::Text, options.strict)?;
     if let Some(places) = options.concurrency {
         Arc::make_mut(&mut ready.plan).limits.concurrency = places.max(1);
@@ -37,6 +44,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let plan = Arc::clone(&ready.plan);
     let named = options.plan.plan.clone();
+    let detached = options.detach;
     let start = |listeners: Listeners| {
         let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
         let mut kept = ready.kept.clone();
@@ -46,9 +54,34 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
         });
         let options =
             Options { snapshots: kept.snapshots(), storage: kill_at::storage(), ..Options::default() };
-        Journal::create(&root(), head, listeners, options)
+        begin(detached, head, listeners, options)
     };
     go(&ready, start, Doing { earlier: None, only: only.clone(), answers, how: &options.how }, terminal)
+}
+
+/// Begins a run's journal; in the background, what is written goes to the run's folder from then on.
+fn begin(
+    detached: bool,
+    head: impl FnOnce(&RunId) -> RunStarted,
+    listeners: Listeners,
+    options: Options,
+) -> Result<Journal, JournalError> {
+    let root = root();
+    if !detached {
+        return Journal::create(&root, head, listeners, options);
+    }
+    let mut streams = None;
+    let redirect = |run: &RunId| {
+        streams = Some(detach::Streams::redirect(&journal::folder(&root).join(run.as_str())));
+        head(run)
+    };
+    let journal = Journal::create(&root, redirect, listeners, options);
+    match (&journal, streams) {
+        (Ok(journal), Some(streams)) => streams.begun(journal.run().as_str(), journal.dir()),
+        (Err(_), Some(streams)) => streams.restore(),
+        (_, None) => {}
+    }
+    journal
 }
 
 /// Where `.fanout` is: the folder that the person works in, unless `FANOUT_DIR` names another.
@@ -307,10 +340,12 @@ fn hint(run: &RunId) -> String {
 
 /// Who shows the run while it goes on.
 fn display(how: &How, terminal: &Terminal) -> (live::Listener, Handle) {
-    let style = terminal.err_style();
+    // What goes to a log is no terminal, whatever standard error still is.
+    let logged = detach::is_detached();
+    let style = Style { color: terminal.err_style().color && !logged, ..terminal.err_style() };
     live::start(if how.json {
         Target::JsonLines { to: Box::new(std::io::stdout()) }
-    } else if terminal.can_redraw() && !how.quiet {
+    } else if terminal.can_redraw() && !how.quiet && !logged {
         Target::Screen { terminal: Box::new(console::Term::buffered_stderr()), style }
     } else {
         Target::Lines { to: Box::new(std::io::stderr()), style, quiet: how.quiet }

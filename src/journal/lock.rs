@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -72,18 +72,30 @@ pub(super) fn take(dir: &Path, now: Timestamp) -> Result<Lock, Refused> {
     Ok(Lock { _file: file })
 }
 
+/// Who the file says has the right to write to the run in `dir`: true only while somebody has it.
+pub(super) fn named(dir: &Path) -> Option<Holder> {
+    fs::read(path(dir)).ok().and_then(|text| serde_json::from_slice(&text).ok())
+}
+
+/// The file.
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
 /// True while a process has the right to write to the run in `dir`.
 pub(super) fn is_held(dir: &Path) -> bool {
     File::open(dir.join(FILE))
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
+/// The name of this machine, as it stands in a [`Holder`].
 #[cfg(unix)]
-fn host() -> String {
+pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// The name of this machine, as it stands in a [`Holder`].
 #[cfg(not(unix))]
-fn host() -> String {
+pub fn host() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_default()
 }

@@ -15,6 +15,7 @@
 
 mod blob;
 mod durable;
+mod follow;
 mod line;
 mod lock;
 mod memo;
@@ -47,7 +48,8 @@ use storage::Fault;
 use writer::Writer;
 
 pub use durable::Durable;
-pub use lock::Holder;
+pub use follow::{holder, remove, wait};
+pub use lock::{Holder, host as this_host};
 pub use outputs::output_path;
 pub use past::{CutOff, Damage, DamageFault, Past, RunState, TornTail, read, read_with};
 pub use payload::PayloadFault;

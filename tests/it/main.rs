@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod agents;
+mod background;
+mod disk;
 mod docs;
 mod interrupted;
 mod layers;
