@@ -8,6 +8,7 @@ pub mod args;
 pub mod ask;
 pub mod detach;
 pub mod diagnostics;
+pub mod earlier;
 pub mod exit;
 pub mod explain;
 pub mod follow;

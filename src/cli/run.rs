@@ -8,7 +8,7 @@ use super::args::{How, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, detach, exit, kill_at, past, report, signals};
+use super::{Complaint, detach, earlier, exit, kill_at, past, report, signals};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
@@ -16,7 +16,7 @@ use crate::id::{CallId, RunId};
 use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
-use crate::plan::{Action, AgentKind, Call, OnInterrupt, Plan, Provider};
+use crate::plan::{Action, OnInterrupt, Plan, Provider};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
 use crate::report::live::{self, End, Handle, Target};
@@ -146,7 +146,7 @@ pub fn go(
         if let Some(earlier) = earlier {
             // What a killed process left behind must not work beside its own repeat.
             process::kill_marked(&(process::RUN_ID.to_owned(), run.to_string()));
-            if let Some(message) = possibly_billed(earlier, &ready.plan) {
+            if let Some(message) = earlier::possibly_billed(earlier, &ready.plan) {
                 journal.note(Event::Warned { code: "possibly_billed".to_owned(), message });
             }
         }
@@ -158,7 +158,7 @@ pub fn go(
             rehearsal: false,
             agents: agents(&ready.plan, &run, reaper.clone()),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls)
-                .with_made(earlier.map_or(0, made)),
+                .with_made(earlier.map_or(0, earlier::made)),
             stop: Stop::default(),
             asker: can_ask(how, terminal)
                 .then(|| Arc::new(Person::new(Arc::clone(&display), terminal.err_style())) as _),
@@ -242,53 +242,6 @@ fn show_earlier(
     }
 }
 
-/// That requests were in flight when the last process of the run was cut off.
-fn possibly_billed(earlier: &Past, plan: &Plan) -> Option<String> {
-    let asks_a_model = |call: &Call| match &call.action {
-        Action::Prompt { agent, .. } => matches!(agent.kind, AgentKind::Model(_)),
-        Action::Run(_)
-        | Action::Plan { .. }
-        | Action::Reconcile(_)
-        | Action::Value(_)
-        | Action::Ask { .. }
-        | Action::Stop { .. } => false,
-    };
-    let lost: Vec<String> = earlier
-        .cut_off()
-        .into_iter()
-        .filter(|cut_off| cut_off.by_the_last)
-        .filter(|cut_off| called(plan, cut_off.instance.call.as_str()).is_some_and(asks_a_model))
-        .map(|cut_off| cut_off.instance.to_string())
-        .collect();
-    match lost.len() {
-        0 => None,
-        1 => Some(format!(
-            "a model request was in flight when the run was cut off; it is possibly billed, and is sent \
-             again: {}",
-            lost.join(", ")
-        )),
-        many => Some(format!(
-            "{many} model requests were in flight when the run was cut off; they are possibly billed, and \
-             are sent again: {}",
-            lost.join(", ")
-        )),
-    }
-}
-
-/// The call that events name so: `scan`, or `audit[2].scan` for one of a sub-plan.
-fn called<'p>(plan: &'p Plan, name: &str) -> Option<&'p Call> {
-    let (outer, inner) = match name.split_once('.') {
-        Some((outer, inner)) => (outer.split('[').next().unwrap_or(outer), Some(inner)),
-        None => (name, None),
-    };
-    let call = plan.calls.get(plan.position(outer)?)?;
-    match (inner, &call.action) {
-        (None, _) => Some(call),
-        (Some(inner), Action::Plan { plan, .. }) => called(plan, inner),
-        (Some(_), _) => None,
-    }
-}
-
 /// Whoever shows a record gets it without the secrets that are known; it is looked through once.
 fn redacted(redactor: &Redactor, folded: Listener, shown: Listener) -> Listener {
     let redactor = redactor.clone();
@@ -362,12 +315,6 @@ fn finish_display(display: Arc<Mutex<Handle>>) -> std::io::Result<()> {
         End::WriteFailed(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
         End::WriteFailed(_) | End::Complete | End::Stalled => Ok(()),
     }
-}
-
-/// How many calls the earlier processes of a run have made of those that `limits.calls` counts.
-fn made(earlier: &Past) -> u32 {
-    let counted = |record: &&Arc<Record>| matches!(&record.event, Event::CallStarted { agent, .. } if !["parent", "person", "plan"].contains(&agent.as_str()));
-    u32::try_from(earlier.records.iter().filter(counted).count()).unwrap_or(u32::MAX)
 }
 
 /// What a journal that cannot be used means for the process.
