@@ -143,8 +143,8 @@ fn a_background_call_is_not_waited_for_by_a_turn_and_its_notice_reaches_later_te
 limits: { time: 30s }
 calls:
   back: { background: true, description: In the back, run: "until [ -e go ]; do sleep 0.02; done; echo from behind" }
-  front: { run: "echo front; touch go" }
-  wait: { needs: [front], run: "until ls .fanout/runs/*/outputs/back.txt 2>/dev/null; do sleep 0.02; done" }
+  front: { run: "echo front" }
+  wait: { needs: [front], run: "touch go; until ls .fanout/runs/*/outputs/back.txt 2>/dev/null; do sleep 0.02; done" }
   later: { needs: [wait], run: "echo {{ notifications | map(attribute='summary') | join(',') }}" }
 reconcile: { strategy: collect, of: [later] }
 "#,
