@@ -1,4 +1,4 @@
-//! Text to checked plan: file shape, units, templates, checks, lints, diagnostics.
+//! Text to checked plan: file shape, units, templates, checks, diagnostics.
 //!
 //! Invariants: a [`Plan`] that exists has passed every check, with every default
 //! filled in and every name resolved; nothing that runs later needs to ask whether
@@ -37,7 +37,6 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::id::CallId;
-use crate::outcome::Status;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
@@ -588,11 +587,6 @@ pub enum Require {
     Some(Quantity),
     /// For each named call so many of its instances (`None` for all of them).
     PerCall(Vec<(usize, Option<Quantity>)>),
-}
-
-/// The statuses that a finished call can be told apart by in expressions, for the docs.
-pub fn status_words() -> impl Iterator<Item = &'static str> {
-    Status::ALL.iter().map(|status| status.as_str())
 }
 
 /// The keys that a step with a strategy of this name may have, but for those that every step has,
