@@ -156,6 +156,9 @@ pub struct Usage {
     /// Of `input`: read from the provider's prompt cache.
     #[serde(default, skip_serializing_if = "Tokens::is_zero")]
     pub cached: Tokens,
+    /// Of `input`: written to the provider's prompt cache, which some bill higher; zero where it is not said.
+    #[serde(default, skip_serializing_if = "Tokens::is_zero")]
+    pub cache_written: Tokens,
     /// Of `output`: spent on reasoning.
     #[serde(default, skip_serializing_if = "Tokens::is_zero")]
     pub reasoning: Tokens,
@@ -178,6 +181,7 @@ impl Usage {
         self.input += other.input;
         self.output += other.output;
         self.cached += other.cached;
+        self.cache_written += other.cache_written;
         self.reasoning += other.reasoning;
         self.requests += other.requests;
     }
