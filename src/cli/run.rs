@@ -17,6 +17,7 @@ use crate::journal::cache::Cache;
 use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
+use crate::notify;
 use crate::plan::{Action, OnInterrupt, Plan, Provider};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
@@ -136,7 +137,9 @@ pub fn go(
     let keys: Vec<&str> =
         providers(&ready.plan).iter().filter_map(|provider| provider.api_key_env.as_deref()).collect();
     let redactor = report::redactor(&keys);
-    let listeners = vec![redacted(&redactor, folded, listener)];
+    let before = earlier.map_or(&[][..], |earlier| earlier.records.as_slice());
+    let (heard, inbox) = notify::listen(&ready.plan.notify, before);
+    let listeners = vec![redacted(&redactor, vec![folded, listener, heard])];
     if let Some(earlier) = earlier {
         show_earlier(earlier, &view, &redactor, &display, terminal);
     }
@@ -171,6 +174,7 @@ pub fn go(
             census: Mutex::default(),
             journal,
         });
+        let around = surroundings(ready, &world, &display, terminal);
         let tell = |_| {
             let say = || terminal.err("stopping what runs; again to kill it at once\n");
             // While a question is on the screen, the display has made room already.
@@ -179,9 +183,27 @@ pub fn go(
                 Err(_) => say(),
             }
         };
+        let told = async {
+            let post = notify::post(&ready.plan.notify, &around, inbox);
+            let work = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world));
+            tokio::pin!(post, work);
+            let mut told = false;
+            let ended = loop {
+                tokio::select! {
+                    biased;
+                    ended = &mut work => break ended,
+                    () = &mut post, if !told => told = true,
+                }
+            };
+            // After its end there is a last notice, which is not waited for without a bound.
+            if ended.is_ok() && !told {
+                post.await;
+            }
+            ended
+        };
         let ended = tokio::select! {
             biased;
-            ended = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world)) => Ended::Run(ended),
+            ended = told => Ended::Run(ended),
             again = signals::watch(&world, tell) => Ended::Killed(again.unwrap_or(2)),
         };
         let closed = world.journal.close().await;
@@ -244,13 +266,47 @@ fn show_earlier(
     }
 }
 
+/// What telling people needs of this process.
+fn surroundings(
+    ready: &Ready,
+    world: &World,
+    display: &Arc<Mutex<Handle>>,
+    terminal: &Terminal,
+) -> notify::Surroundings {
+    let style = terminal.err_style();
+    let is_terminal = terminal.is_watched() && !detach::is_detached();
+    // Not the display itself: whoever ends it wants to be the last to hold it.
+    let display = Arc::downgrade(display);
+    let bell = move |notice: &notify::Notice| {
+        let Some(display) = display.upgrade().filter(|_| is_terminal) else { return false };
+        let text = bell(&notice.title, &style);
+        let ring = || std::io::Write::write_all(&mut std::io::stderr().lock(), text.as_bytes()).is_ok();
+        // While a question is on the screen, the display has made room already.
+        display.try_lock().map_or_else(|_| ring(), |display| display.suspend(ring))
+    };
+    let environment = Arc::clone(&world.environment);
+    notify::Surroundings {
+        journal: Arc::clone(&world.journal),
+        dir: ready.plan.dir.clone(),
+        variable: Box::new(move |name| environment.get(name).cloned()),
+        reaper: world.reaper.clone(),
+        bell: Box::new(bell),
+    }
+}
+
+/// The bell, and the sequence by which many terminals show a notification of their own (OSC 9).
+fn bell(title: &str, style: &Style) -> String {
+    let clean = crate::report::sanitise::short(title, 120, style);
+    let clean: String = clean.chars().filter(|c| !c.is_control()).collect();
+    if style.color { format!("\x07\x1b]9;{clean}\x07") } else { "\x07".to_owned() }
+}
+
 /// Whoever shows a record gets it without the secrets that are known; it is looked through once.
-fn redacted(redactor: &Redactor, folded: Listener, shown: Listener) -> Listener {
+fn redacted(redactor: &Redactor, listeners: Listeners) -> Listener {
     let redactor = redactor.clone();
     Box::new(move |record: &Arc<Record>| {
         let record = redactor.record(record);
-        folded(&record);
-        shown(&record);
+        listeners.iter().for_each(|listener| listener(&record));
     })
 }
 

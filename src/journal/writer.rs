@@ -322,6 +322,7 @@ fn is_last_word(event: &Event) -> bool {
         | Event::AttemptFailed { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
+        | Event::NoticeDelivered { .. }
         | Event::QuestionAsked { .. }
         | Event::QuestionAnswered { .. } => false,
     }
