@@ -176,7 +176,7 @@ fn judge(ended: &Ended, tier: Tier) -> Result<Vec<Attempt>, String> {
     let why = why.rsplit("could not be set up: ").next().unwrap_or_default();
     Err(match ended.exit {
         Exit::Code(code) if code == i32::from(SETUP_FAILED) => why.to_owned(),
-        _ => format!("{tier} could not be tried ({:?}) {why}", ended.exit),
+        Exit::Code(_) | Exit::Signal(..) => format!("{tier} could not be tried ({:?}) {why}", ended.exit),
     })
 }
 

@@ -12,8 +12,10 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, mount as mount_new, mount_bind_recursive, mount_change, mount_remount,
 };
 
+use rustix::thread::CapabilitySet;
+
 use super::super::launch::Launch;
-use super::{Fault, at};
+use super::{Fault, at, rights};
 
 /// So much of the memory may be shared by name inside.
 const SHARED_MEMORY: &CStr = c"size=256m,mode=1777";
@@ -34,7 +36,8 @@ pub(super) fn enter(launch: &Launch) -> Result<(), Fault> {
     // The system wants this said before a group may be mapped.
     write("setgroups", "deny".to_owned()).map_err(at("setgroups"))?;
     write("uid_map", format!("{0} {0} 1", user.as_raw())).map_err(at("uid_map"))?;
-    write("gid_map", format!("{0} {0} 1", group.as_raw())).map_err(at("gid_map"))
+    write("gid_map", format!("{0} {0} 1", group.as_raw())).map_err(at("gid_map"))?;
+    rights::hand_on(CapabilitySet::SYS_ADMIN)
 }
 
 /// Mounts of its own: what is protected read-only, a table with its own processes, shared memory.

@@ -20,6 +20,14 @@ pub(super) fn close_inherited(keep: Option<BorrowedFd<'_>>) -> Result<(), Fault>
     Ok(())
 }
 
+/// Lets the next program of somebody who is not root keep one capability of their own namespace.
+pub(super) fn hand_on(one: CapabilitySet) -> Result<(), Fault> {
+    let had = rustix::thread::capabilities(None).map_err(at("capabilities"))?;
+    let sets = CapabilitySets { inheritable: had.inheritable | one, ..had };
+    rustix::thread::set_capabilities(None, sets).map_err(at("capabilities"))?;
+    rustix::thread::configure_capability_in_ambient_set(one, true).map_err(at("capabilities"))
+}
+
 /// Leaves no capability but those by which root may use other people's files, which is
 /// bounded by the files that are open at all; and no way to gain any.
 pub(super) fn drop_all() -> Result<(), Fault> {
