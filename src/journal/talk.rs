@@ -124,12 +124,8 @@ mod tests {
     }
 
     fn answered(request: &str, asks: bool) -> Event {
-        let call = ToolAsked {
-            id: "1".into(),
-            name: "read".into(),
-            input: serde_json::json!({}),
-            unreadable: None,
-        };
+        let call =
+            ToolAsked { id: "1".into(), name: "read".into(), input: serde_json::json!({}), unreadable: None };
         let answer = ModelAnswer {
             model: "lab/tiny".into(),
             text: request.into(),
@@ -149,9 +145,10 @@ mod tests {
         let mut talks = Talks::default();
         talks.hear(&answered("one", asks));
         if let Some(status) = end {
-            let outcome = match status {
-                Status::Ok => Outcome::ok(Output::text("x")),
-                status => Outcome::ended(status, Cause::new("c", "m")),
+            let outcome = if status == Status::Ok {
+                Outcome::ok(Output::text("x"))
+            } else {
+                Outcome::ended(status, Cause::new("c", "m"))
             };
             talks.hear(&Event::CallFinished { instance: who(), key: None, outcome });
         }

@@ -42,7 +42,9 @@ impl Redactor {
             Event::ModelAsked { instance: _, key: _, model: _ } => {}
             Event::ModelAnswered { instance: _, key: _, answer } => self.answer(answer),
             Event::ToolStarted { instance: _, key: _, tool: _, input, before: _ } => self.value(input),
-            Event::ToolEnded { instance: _, key: _, tool: _, text, is_error: _, took: _ } => self.string(text),
+            Event::ToolEnded { instance: _, key: _, tool: _, text, is_error: _, took: _ } => {
+                self.string(text)
+            }
             Event::JobEnded { instance: _, key: _, job: _, status: _, text, took: _ } => self.string(text),
             Event::SubagentPlanned { within: _, call } => self.string(&mut call.description),
             Event::CallFinished { instance: _, key: _, outcome } => self.outcome(outcome),
