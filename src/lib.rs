@@ -25,4 +25,5 @@ pub mod reconcile;
 pub mod report;
 pub mod run;
 pub mod sandbox;
+pub mod tool;
 pub mod unit;
