@@ -126,14 +126,13 @@ impl Fold for ContentFold {
     }
 
     fn document(&mut self, document: Value) -> Result<(), Fault> {
-        match document {
+        if let Value::Array(chunks) = document {
             // The stream of a server that was not asked for events, or does not know them.
-            Value::Array(chunks) => {
-                for chunk in chunks {
-                    self.take(chunk)?;
-                }
+            for chunk in chunks {
+                self.take(chunk)?;
             }
-            chunk => drop(self.take(chunk)?),
+        } else {
+            self.take(document)?;
         }
         if self.is_over() { Ok(()) } else { Err(Fault::Garbled("the answer has no `candidates`".to_owned())) }
     }
