@@ -143,6 +143,12 @@ impl Watcher {
             | Event::CallFinished { .. }
             | Event::NotificationsDrained { .. }
             | Event::QuestionAnswered { .. }
+            | Event::ModelAsked { .. }
+            | Event::ModelAnswered { .. }
+            | Event::ToolStarted { .. }
+            | Event::ToolEnded { .. }
+            | Event::JobEnded { .. }
+            | Event::SubagentPlanned { .. }
             | Event::StopRequested { .. }
             | Event::NoticeDelivered { .. }
             | Event::Warned { .. } => return None,
