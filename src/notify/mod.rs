@@ -13,7 +13,6 @@ mod notice;
 mod webhook;
 
 use std::fmt;
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,6 +40,9 @@ const AT_ONCE: usize = 8;
 /// Rings the terminal for a notice; false where there is none.
 pub type Bell = Box<dyn Fn(&Notice) -> bool + Send + Sync>;
 
+/// Looks up an environment variable.
+pub type Variable = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What deliveries need from outside the plan.
 pub struct Surroundings {
     /// Where deliveries are written down.
@@ -48,7 +50,7 @@ pub struct Surroundings {
     /// Where a command works: the plan's folder.
     pub dir: PathBuf,
     /// Looks up an environment variable.
-    pub variable: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub variable: Variable,
     /// Ends a command when this process is killed.
     pub reaper: Option<Reaper>,
     /// The terminal.
@@ -143,15 +145,13 @@ async fn deliver(
     });
 }
 
-fn given_up(mut ended: watch::Receiver<Option<Instant>>) -> impl Future<Output = ()> {
-    async move {
-        let until = match ended.wait_for(Option::is_some).await {
-            Ok(until) => until.unwrap_or_else(Instant::now),
-            // Its sender lives as long as the deliveries do.
-            Err(_) => return,
-        };
-        tokio::time::sleep_until(until).await;
-    }
+async fn given_up(mut ended: watch::Receiver<Option<Instant>>) {
+    let until = match ended.wait_for(Option::is_some).await {
+        Ok(until) => until.unwrap_or_else(Instant::now),
+        // Its sender lives as long as the deliveries do.
+        Err(_) => return,
+    };
+    tokio::time::sleep_until(until).await;
 }
 
 /// True when anybody wants to hear of this.

@@ -77,7 +77,7 @@ impl Target {
             Address::Url(url) => (url.clone(), url.clone()),
             Address::Env(name) => (required(name)?, format!("the address in {name}")),
         };
-        let secret = webhook.secret_env.as_deref().map(|name| required(name)).transpose()?;
+        let secret = webhook.secret_env.as_deref().map(required).transpose()?;
         let client = reqwest::Client::builder()
             .user_agent(concat!("fanout/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
