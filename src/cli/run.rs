@@ -8,7 +8,7 @@ use super::args::{How, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, detach, earlier, exit, kill_at, past, report, signals};
+use super::{Complaint, detach, earlier, exit, kill_at, past, report, select, signals, told};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
@@ -42,7 +42,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     if let Some(places) = options.concurrency {
         Arc::make_mut(&mut ready.plan).limits.concurrency = places.max(1);
     }
-    let only = selection(&ready.plan, &ready.graph, &options.only)?;
+    let only = select::selection(&ready.plan, &ready.graph, &options.only)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let plan = Arc::clone(&ready.plan);
     let named = options.plan.plan.clone();
@@ -174,7 +174,7 @@ pub fn go(
             census: Mutex::default(),
             journal,
         });
-        let around = surroundings(ready, &world, &display, terminal);
+        let around = told::surroundings(ready, &world, &display, terminal);
         let tell = |_| {
             let say = || terminal.err("stopping what runs; again to kill it at once\n");
             // While a question is on the screen, the display has made room already.
@@ -264,41 +264,6 @@ fn show_earlier(
     if let Ok(display) = display.lock() {
         display.remember(&earlier.records);
     }
-}
-
-/// What telling people needs of this process.
-fn surroundings(
-    ready: &Ready,
-    world: &World,
-    display: &Arc<Mutex<Handle>>,
-    terminal: &Terminal,
-) -> notify::Surroundings {
-    let style = terminal.err_style();
-    let is_terminal = terminal.is_watched() && !detach::is_detached();
-    // Not the display itself: whoever ends it wants to be the last to hold it.
-    let display = Arc::downgrade(display);
-    let bell = move |notice: &notify::Notice| {
-        let Some(display) = display.upgrade().filter(|_| is_terminal) else { return false };
-        let text = bell(&notice.title, &style);
-        let ring = || std::io::Write::write_all(&mut std::io::stderr().lock(), text.as_bytes()).is_ok();
-        // While a question is on the screen, the display has made room already.
-        display.try_lock().map_or_else(|_| ring(), |display| display.suspend(ring))
-    };
-    let environment = Arc::clone(&world.environment);
-    notify::Surroundings {
-        journal: Arc::clone(&world.journal),
-        dir: ready.plan.dir.clone(),
-        variable: Box::new(move |name| environment.get(name).cloned()),
-        reaper: world.reaper.clone(),
-        bell: Box::new(bell),
-    }
-}
-
-/// The bell, and the sequence by which many terminals show a notification of their own (OSC 9).
-fn bell(title: &str, style: &Style) -> String {
-    let clean = crate::report::sanitise::short(title, 120, style);
-    let clean: String = clean.chars().filter(|c| !c.is_control()).collect();
-    if style.color { format!("\x07\x1b]9;{clean}\x07") } else { "\x07".to_owned() }
 }
 
 /// Whoever shows a record gets it without the secrets that are known; it is looked through once.
@@ -423,35 +388,6 @@ pub fn answers(plan: &Plan, how: &How, terminal: &Terminal) -> Result<HashMap<St
         "the plan asks questions and nobody is at the terminal to answer them; give {}, or a `default:` in the plan",
         open.join(" ")
     )))
-}
-
-/// What `--only` selects: the named calls and everything they need.
-fn selection(plan: &Plan, graph: &CallGraph, only: &[String]) -> Result<Option<HashSet<CallId>>, Complaint> {
-    if only.is_empty() {
-        return Ok(None);
-    }
-    let mut wanted: Vec<usize> = Vec::new();
-    for name in only {
-        let found: Vec<usize> = match name.strip_prefix("tag:") {
-            Some(tag) => {
-                (0..plan.calls.len()).filter(|at| plan.calls[*at].tags.iter().any(|t| t == tag)).collect()
-            }
-            None => plan.position(name).into_iter().collect(),
-        };
-        if found.is_empty() {
-            return Err(Complaint::usage(format!("--only {name}: the plan has no such call or tag")));
-        }
-        wanted.extend(found);
-    }
-    let mut selected = vec![false; plan.calls.len()];
-    while let Some(call) = wanted.pop() {
-        if !std::mem::replace(&mut selected[call], true) {
-            wanted.extend(graph.needs(call).map(|need| need.call));
-        }
-    }
-    let ids =
-        plan.calls.iter().zip(selected).filter(|(_, selected)| *selected).map(|(call, _)| call.id.clone());
-    Ok(Some(ids.collect()))
 }
 
 /// The first record of a run.
