@@ -12,12 +12,14 @@
 mod anthropic;
 mod body;
 mod calls;
+mod clock;
 mod complaint;
 mod dialect;
 mod failure;
 mod gemini;
 mod headers;
 mod http;
+mod marks;
 mod openai_chat;
 mod openai_responses;
 #[cfg(test)]
@@ -32,9 +34,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use calls::{ToolCall, ToolResult, ToolSpec};
+pub use clock::Bounds;
 pub use failure::{Class, Failure, MAX_MESSAGE, shown};
 pub use headers::{RateHeaders, Window, rate_headers, retry_after};
-pub use http::{Bounds, Client, Settings};
+pub use http::{Client, Settings};
 pub use secret::{Keys, Secret, key_names};
 
 use crate::outcome::Usage;
