@@ -11,6 +11,7 @@ mod interrupted;
 mod layers;
 mod merge;
 mod models;
+mod notify;
 mod order;
 mod outcomes;
 mod plans;
