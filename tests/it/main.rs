@@ -7,6 +7,7 @@ mod cached;
 mod disk;
 mod docs;
 mod faults;
+mod fuzz;
 mod interrupted;
 mod layers;
 mod merge;
