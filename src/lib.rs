@@ -25,3 +25,4 @@ pub mod reconcile;
 pub mod report;
 pub mod run;
 pub mod unit;
+pub mod workspace;

@@ -24,6 +24,7 @@ mod schema;
 mod suggest;
 pub mod template;
 mod unbuilt;
+pub mod workspace;
 pub mod yaml;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ use diagnostic::Span;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
 pub use schema::schema;
 use template::{Expression, Template};
+use workspace::Workspace;
 
 /// A checked plan. Every default is filled in.
 #[derive(Debug, Clone)]
@@ -156,6 +158,8 @@ pub struct Call {
     pub on_error: OnError,
     /// The shape of its output.
     pub output: OutputSpec,
+    /// Where it works.
+    pub workspace: Workspace,
     /// A command that must exit 0 afterwards.
     pub check: Option<Command>,
     /// How many times an answer that fails `check` or the schema is asked for again with the failure fed back, the first included.

@@ -20,6 +20,7 @@ mod reconcile;
 mod text;
 mod top;
 mod vars;
+mod workspace;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

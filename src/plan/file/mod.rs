@@ -7,6 +7,7 @@ pub(super) mod agent;
 pub(super) mod call;
 pub(super) mod reconcile;
 pub(super) mod value;
+pub(super) mod workspace;
 
 use std::borrow::Cow;
 
