@@ -3,7 +3,7 @@
 //! Invariant: plain data; whether there is a repository to make it from is for others to see.
 
 use super::diagnostic::Span;
-use super::{Agent, AgentKind, Command};
+use super::{Agent, AgentKind, Command, ToolGrant};
 
 /// Where a call works.
 #[derive(Debug, Clone)]
@@ -69,9 +69,10 @@ impl Isolation {
 
     /// What an agent gets where the plan does not say.
     pub(super) fn of(agent: &Agent) -> Isolation {
-        let reads = |tool: &String| matches!(tool.as_str(), "read" | "grep" | "glob" | "list");
         match &agent.kind {
-            AgentKind::Model(model) if model.tools.iter().all(reads) => Isolation::ReadOnly,
+            AgentKind::Model(model) if model.tools.iter().all(|tool| ToolGrant::DEFAULT.contains(tool)) => {
+                Isolation::ReadOnly
+            }
             AgentKind::Model(_) | AgentKind::Command(_) => Isolation::Shared,
         }
     }
