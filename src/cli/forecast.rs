@@ -23,6 +23,7 @@ use crate::report::fold::RunView;
 use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
 use crate::run::stop::Stop;
+use crate::workspace::Workspaces;
 use crate::run::{REHEARSED, World};
 
 /// How each instance ended in a rehearsal, in the order in which it did.
@@ -71,6 +72,7 @@ pub fn rehearse(
             only: only.clone(),
             environment: Arc::new(super::load::environment()),
             reaper: None,
+            workspaces: Workspaces::default(),
             census: Mutex::default(),
         });
         // How it ends says nothing: most of it was not done.

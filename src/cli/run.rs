@@ -25,6 +25,7 @@ use crate::report::redact::Redactor;
 use crate::report::style::Style;
 use crate::run::stop::Stop;
 use crate::run::{Finished, RunError, World};
+use crate::workspace::Workspaces;
 
 /// `fanout run`.
 ///
@@ -167,6 +168,7 @@ pub fn go(
             answers,
             only,
             environment: Arc::new(load::environment()),
+            workspaces: Workspaces::new(journal.dir(), run.as_str(), reaper.clone()),
             reaper,
             census: Mutex::default(),
             journal,

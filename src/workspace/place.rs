@@ -171,6 +171,37 @@ impl Store {
         self.repository.common.join("worktrees").join(format!("{}-{name}", self.run))
     }
 
+    /// The workspace of a call whose change is written down, as the call left it: for others to look at.
+    ///
+    /// # Errors
+    /// [`RepositoryError`].
+    pub async fn bring_back(self: &Arc<Self>, name: &str, changes: &Changes) -> Result<(), RepositoryError> {
+        let tree = self.tree_with(&changes.base, &changes.patch).await?;
+        let start = Start { commit: changes.commit.clone(), tree };
+        self.pristine(name, start, &[]).await.map(drop)
+    }
+
+    /// The tree that a patch makes of another.
+    ///
+    /// # Errors
+    /// [`GitError`] where it does not fit.
+    pub(super) async fn tree_with(&self, base: &str, patch: &str) -> Result<String, GitError> {
+        if patch.is_empty() {
+            return Ok(base.to_owned());
+        }
+        let index = self.dir.join("index").join(format!("apply-{}", unique()));
+        let git = self.git().index(&index);
+        let made = async {
+            git.run(["read-tree", base]).await?;
+            let args = ["apply", "--cached", "--binary", "--unidiff-zero", "--whitespace=nowarn", "-"];
+            git.feed(args, patch.as_bytes().to_vec()).await?;
+            git.line(["write-tree"]).await
+        };
+        let made = made.await;
+        let _ = std::fs::remove_file(&index);
+        made
+    }
+
     /// A folder filled with the files of a tree, with a repository of its own: for a check.
     ///
     /// # Errors

@@ -14,11 +14,12 @@ use crate::plan::code;
 use crate::plan::suggest::{choices, list, nearest};
 
 /// What `calls.<id>` has.
-const OF_A_CALL: [&str; 5] = ["output", "json", "status", "error", "usage"];
+const OF_A_CALL: [&str; 7] = ["output", "json", "status", "error", "usage", "workspace", "diff"];
 /// What `calls.<id>` of an expanded call has.
 const OF_AN_EXPANDED_CALL: [&str; 4] = ["outputs", "status", "error", "usage"];
 /// What each of `calls.<id>.outputs` has.
-const OF_AN_INSTANCE: [&str; 8] = ["output", "json", "status", "error", "usage", "item", "matrix", "index"];
+const OF_AN_INSTANCE: [&str; 10] =
+    ["output", "json", "status", "error", "usage", "item", "matrix", "index", "workspace", "diff"];
 const OF_A_LOOP: [&str; 13] = [
     "index",
     "index0",
@@ -140,14 +141,10 @@ impl Check<'_> {
         at_name: Range<usize>,
     ) -> Shape {
         let whole = Shape::Call(id.clone(), shape);
-        if let Some(faulty) = self.not_built(name, &at_name) {
-            self.mention(&whole, None, at);
-            return faulty;
-        }
         let (has, wrong) = match shape {
             CallShape::Single => (&OF_A_CALL[..], name == "outputs"),
             CallShape::Expanded => {
-                (&OF_AN_EXPANDED_CALL[..], matches!(name, "output" | "json" | "item" | "index"))
+                (&OF_AN_EXPANDED_CALL[..], matches!(name, "output" | "json" | "item" | "index" | "workspace" | "diff"))
             }
         };
         if wrong {
@@ -169,8 +166,8 @@ impl Check<'_> {
         match known {
             None => Shape::Faulty,
             Some("outputs") => Shape::Outputs(id.clone()),
-            Some("status" | "usage") => Shape::Own,
-            Some(part) => Shape::said(Source::Call(id.clone()), part != "error"),
+            Some("status" | "usage" | "workspace") => Shape::Own,
+            Some(part) => Shape::said(Source::Call(id.clone()), !matches!(part, "error" | "diff")),
         }
     }
 
@@ -181,33 +178,16 @@ impl Check<'_> {
         name: &str,
         at_name: Range<usize>,
     ) -> Shape {
-        if let Some(faulty) = self.not_built(name, &at_name) {
-            return faulty;
-        }
         match self.one_of(&OF_AN_INSTANCE, name, at_name, "an instance of a call") {
             None => Shape::Faulty,
-            Some("status" | "usage" | "index") => Shape::Own,
+            Some("status" | "usage" | "index" | "workspace") => Shape::Own,
             Some(part @ ("item" | "matrix")) => Shape::said(Source::Item(part.into()), false),
             Some(part) => Shape::Said(Origin {
                 sources: vec![Source::Call(id)],
-                whole: part != "error",
+                whole: !matches!(part, "error" | "diff"),
                 instance: (!instance.is_empty()).then_some(instance),
             }),
         }
-    }
-
-    fn not_built(&mut self, name: &str, at: &Range<usize>) -> Option<Shape> {
-        let help = match name {
-            "workspace" => "the files of a call cannot be reached from another one yet",
-            "diff" => "have the call print its changes, as with `git diff`, and use its `.output`",
-            _ => return None,
-        };
-        Some(self.unknown(
-            code::NOT_BUILT,
-            at.clone(),
-            format!("`.{name}` is not built yet"),
-            help.to_owned(),
-        ))
     }
 
     /// The one of `has` that `name` is; reported where it is none.
