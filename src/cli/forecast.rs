@@ -23,8 +23,8 @@ use crate::report::fold::RunView;
 use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
 use crate::run::stop::Stop;
-use crate::workspace::Workspaces;
 use crate::run::{REHEARSED, World};
+use crate::workspace::Workspaces;
 
 /// How each instance ended in a rehearsal, in the order in which it did.
 pub type Heard = Vec<(InstanceId, Outcome)>;

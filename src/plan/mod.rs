@@ -41,7 +41,9 @@ use serde_json::Value;
 use crate::id::CallId;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
-pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
+pub use load::{
+    Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, WorkspaceCheck, load, load_text,
+};
 pub use schema::schema;
 use template::{Expression, Template};
 pub use tool::{CommandPattern, ToolGrant};

@@ -126,7 +126,10 @@ impl Instance<'_> {
             Err(error) => Err(error),
         };
         if let Err(error) = made {
-            self.warn("workspace_kept", format!("the workspace of `{}` cannot be made again: {error}", self.id));
+            self.warn(
+                "workspace_kept",
+                format!("the workspace of `{}` cannot be made again: {error}", self.id),
+            );
         }
     }
 
@@ -219,12 +222,7 @@ async fn prepare(
 }
 
 /// Runs `workspace.setup`.
-async fn prepare_at(
-    instance: &Instance<'_>,
-    job: &Job,
-    place: &Place,
-    bounds: Bounds,
-) -> Result<(), Fault> {
+async fn prepare_at(instance: &Instance<'_>, job: &Job, place: &Place, bounds: Bounds) -> Result<(), Fault> {
     let Some(setup) = &instance.call.workspace.setup else { return Ok(()) };
     let program = program(setup, &job.scope)
         .map_err(|error| Fault::new(Status::Failed, Kind::Final, template_cause(&error)))?;

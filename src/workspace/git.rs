@@ -96,11 +96,6 @@ impl Git {
         self.with("GIT_INDEX_FILE", file)
     }
 
-    /// Where the objects go that it writes; `also` is where it finds more.
-    pub(super) fn objects(self, folder: &Path, also: &Path) -> Git {
-        self.with("GIT_OBJECT_DIRECTORY", folder).with("GIT_ALTERNATE_OBJECT_DIRECTORIES", also)
-    }
-
     /// One more variable.
     pub(super) fn with(mut self, name: &str, value: impl AsRef<OsStr>) -> Git {
         self.env.push((name.into(), value.as_ref().to_owned()));

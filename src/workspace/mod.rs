@@ -19,7 +19,7 @@ mod place;
 mod protect;
 mod repository;
 mod store;
-
+mod takeover;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,7 @@ pub use git::GitError;
 pub use place::{Place, Rescued, name_of};
 pub use repository::{Repository, RepositoryError};
 pub use store::{Start, Store};
+pub use takeover::{TakeError, Taken, Target};
 
 use crate::plan::workspace::Base;
 use crate::process::Reaper;
@@ -114,6 +115,60 @@ impl Workspaces {
             }
         }
         (saved, kept)
+    }
+}
+
+/// Work that is written down nowhere but in a workspace.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unsaved {
+    /// A workspace of a killed process holds changes.
+    #[error("{workspace} holds changes that are written down nowhere else: {}", files.join(", "))]
+    Changes {
+        /// Its folder.
+        workspace: PathBuf,
+        /// The files.
+        files: Vec<String>,
+    },
+    /// It cannot be seen whether one does.
+    #[error("it cannot be seen what its workspaces hold: {0}")]
+    Unknown(RepositoryError),
+}
+
+impl Workspaces {
+    /// Takes away everything that the run has made in the person's repository, branches included,
+    /// before the run itself is removed.
+    ///
+    /// # Errors
+    /// [`Unsaved`] where something would be lost; never under `force`.
+    pub async fn leave(&self, force: bool) -> Result<(), Unsaved> {
+        for store in self.stores().await {
+            let store = match store {
+                Ok(store) => store,
+                Err(error) if !force && self.any_left() => return Err(Unsaved::Unknown(error)),
+                Err(_) => continue,
+            };
+            for name in store.names() {
+                match store.unsaved(&name).await {
+                    Ok(files) if files.is_empty() || force => {}
+                    Ok(files) => return Err(Unsaved::Changes { workspace: store.folder(&name), files }),
+                    Err(_) if force => {}
+                    Err(error) => return Err(Unsaved::Unknown(error)),
+                }
+            }
+            for name in store.names() {
+                store
+                    .discard(&name)
+                    .await
+                    .or_else(|error| if force { Ok(()) } else { Err(Unsaved::Unknown(error)) })?;
+            }
+            store.drop_branches().await;
+        }
+        Ok(())
+    }
+
+    fn any_left(&self) -> bool {
+        let folders = |dir: PathBuf| std::fs::read_dir(dir).into_iter().flatten().flatten();
+        folders(self.dir.join(FOLDER)).any(|store| folders(store.path().join("at")).next().is_some())
     }
 }
 

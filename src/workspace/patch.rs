@@ -61,7 +61,8 @@ impl FilePatch {
     /// What it does, counted.
     pub fn change(&self) -> FileChange {
         let lines = || self.hunks.iter().flat_map(|hunk| &hunk.lines);
-        let count = |side| u32::try_from(lines().filter(|line| line.side == side).count()).unwrap_or(u32::MAX);
+        let count =
+            |side| u32::try_from(lines().filter(|line| line.side == side).count()).unwrap_or(u32::MAX);
         FileChange {
             path: self.path.clone(),
             kind: self.kind,

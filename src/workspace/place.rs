@@ -108,18 +108,7 @@ impl Store {
     /// [`RepositoryError`]; nothing was taken away then.
     pub async fn rescue(self: &Arc<Self>, name: &str) -> Result<Option<Rescued>, RepositoryError> {
         let mut saved = None;
-        if !is_folder(&self.folder(name)) {
-            self.discard(name).await?;
-            return Ok(None);
-        }
-        let recorded = self.dir.join("index").join(format!("{name}.recorded")).exists();
-        let tree = std::fs::read_to_string(self.dir.join("index").join(format!("{name}.start")));
-        // Without that mark it was not filled yet: nobody has worked in it.
-        if let (false, Ok(tree)) = (recorded, tree) {
-            let start = Start { commit: String::new(), tree: tree.trim().to_owned() };
-            let place = self.place(name, start);
-            let _ = std::fs::remove_file(self.index_of(name).with_extension("lock"));
-            let _ = std::fs::remove_file(self.dir.join("index").join(format!("{name}.lock")));
+        if let Some(place) = self.unrecorded(name) {
             let changes = place.changes(&[]).await?;
             if !changes.omitted.is_empty() {
                 return Err(RepositoryError::Io {
@@ -165,6 +154,41 @@ impl Store {
             let _ = std::fs::remove_file(self.dir.join("index").join(format!("{name}{suffix}")));
         }
         Ok(())
+    }
+
+    /// The files that a workspace has changed and that nobody has written down.
+    ///
+    /// # Errors
+    /// [`RepositoryError`].
+    pub(super) async fn unsaved(self: &Arc<Self>, name: &str) -> Result<Vec<String>, RepositoryError> {
+        let Some(place) = self.unrecorded(name) else { return Ok(Vec::new()) };
+        let changes = place.changes(&[]).await?;
+        Ok(changes.files.into_iter().map(|file| file.path).chain(changes.omitted).collect())
+    }
+
+    /// A workspace in which somebody may have worked and that is written down nowhere.
+    fn unrecorded(self: &Arc<Self>, name: &str) -> Option<Place> {
+        let mark = |what: &str| self.dir.join("index").join(format!("{name}.{what}"));
+        if !is_folder(&self.folder(name)) || mark("recorded").exists() {
+            return None;
+        }
+        // Without that mark it was not filled yet: nobody has worked in it.
+        let tree = std::fs::read_to_string(mark("start")).ok()?;
+        // Left by a git that was killed with the rest.
+        let _ = std::fs::remove_file(mark("lock"));
+        let start = Start { commit: String::new(), tree: tree.trim().to_owned() };
+        Some(self.place(name, start))
+    }
+
+    /// Removes the branches that the run's worktrees have left, but for one that is checked out.
+    pub(super) async fn drop_branches(&self) {
+        let git = Git::at(self.root(), &self.owner);
+        let pattern = format!("refs/heads/fanout/{}/", self.run);
+        let listed = git.line(["for-each-ref", "--format=%(refname:short)", &pattern]).await;
+        for branch in listed.unwrap_or_default().lines() {
+            // Git refuses where somebody works on it; then it is theirs.
+            let _ = git.run(["branch", "-D", "--", branch]).await;
+        }
     }
 
     fn admin(&self, name: &str) -> PathBuf {
@@ -286,8 +310,9 @@ impl Place {
             make(&git.join(folder))?;
         }
         let version = u8::from(repository.format != "sha1");
-        let mut config =
-            format!("[core]\n\trepositoryformatversion = {version}\n\tbare = false\n\tlogallrefupdates = true\n[gc]\n\tauto = 0\n");
+        let mut config = format!(
+            "[core]\n\trepositoryformatversion = {version}\n\tbare = false\n\tlogallrefupdates = true\n[gc]\n\tauto = 0\n"
+        );
         if repository.format != "sha1" {
             config.push_str(&format!("[extensions]\n\tobjectFormat = {}\n", repository.format));
         }
@@ -323,10 +348,11 @@ impl Place {
         }
         std::fs::copy(self.index(), &theirs).map_err(RepositoryError::io(&theirs))?;
         let git = self.store.git();
-        let committed = git.line(["rev-parse", "--verify", &format!("{}^{{tree}}", self.start.commit)]).await?;
+        let committed =
+            git.line(["rev-parse", "--verify", &format!("{}^{{tree}}", self.start.commit)]).await?;
         if committed != self.start.tree {
             // What is the same keeps its times, so that nothing has to be read again.
-            self.store.git().index(&theirs).run(["read-tree", "-m", &committed]).await?;
+            self.store.git().index(&theirs).run(["read-tree", "-m", "-i", &committed]).await?;
         }
         Ok(())
     }
@@ -336,7 +362,9 @@ impl Place {
             let (from, to) = (self.store.root().join(path), self.root.join(path));
             let said = from.clone();
             let copied = tokio::task::spawn_blocking(move || copy_all(&from, &to)).await;
-            copied.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(RepositoryError::io(&said))?;
+            copied
+                .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+                .map_err(RepositoryError::io(&said))?;
         }
         Ok(())
     }
@@ -375,7 +403,8 @@ impl Place {
         let mut tree = git.line(["write-tree"]).await?;
         let mut protected = Vec::new();
         if !protect.is_empty() {
-            (tree, protected) = super::protect::put_back(&self.store, &self.start.tree, &tree, protect).await?;
+            (tree, protected) =
+                super::protect::put_back(&self.store, &self.start.tree, &tree, protect).await?;
         }
         let patch = self.store.patch(&self.start.tree, &tree).await?;
         let files = patch::parse(&patch).into_iter().map(|file| file.change()).collect();
@@ -466,9 +495,9 @@ where
             Err(error) => {
                 tries += 1;
                 let busy = match &error {
-                    GitError::Failed { message, .. } => {
-                        ["lock", "commondir", "gitdir", "File exists"].iter().any(|word| message.contains(word))
-                    }
+                    GitError::Failed { message, .. } => ["lock", "commondir", "gitdir", "File exists"]
+                        .iter()
+                        .any(|word| message.contains(word)),
                     GitError::Spawn(_) => false,
                 };
                 if !busy || tries >= TRIES {

@@ -88,7 +88,9 @@ impl RepositoryError {
             }
             RepositoryError::Bare { .. } => "clone it and run fanout in the clone, or remove `isolation`",
             RepositoryError::NoCommit { .. } => "make a first commit, or remove `isolation`",
-            RepositoryError::NoSuchCommit { .. } => "write `HEAD`, `working-tree`, or a commit, branch or tag",
+            RepositoryError::NoSuchCommit { .. } => {
+                "write `HEAD`, `working-tree`, or a commit, branch or tag"
+            }
             RepositoryError::Git(GitError::Spawn(_)) => "install git, or remove `isolation`",
             RepositoryError::Git(GitError::Failed { .. }) | RepositoryError::Io { .. } => {
                 "see to what git says, or remove `isolation`"
@@ -98,8 +100,7 @@ impl RepositoryError {
 }
 
 /// Settings that change which bytes a checked-out file has, and nothing else.
-const PLAIN: [&str; 5] =
-    ["core.autocrlf", "core.eol", "core.filemode", "core.symlinks", "core.ignorecase"];
+const PLAIN: [&str; 5] = ["core.autocrlf", "core.eol", "core.filemode", "core.symlinks", "core.ignorecase"];
 
 impl Repository {
     /// Looks at the repository that `dir` is in.
@@ -156,8 +157,9 @@ impl Repository {
             });
             one.filter(|value| !value.contains('\n'))
         };
-        let is_true =
-            |name: &str| setting(name).is_some_and(|value| matches!(value.as_str(), "true" | "1" | "yes" | "on"));
+        let is_true = |name: &str| {
+            setting(name).is_some_and(|value| matches!(value.as_str(), "true" | "1" | "yes" | "on"))
+        };
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let root = std::fs::canonicalize(root).map_err(RepositoryError::io(Path::new(root)))?;
         Ok(Repository {
@@ -165,7 +167,8 @@ impl Repository {
             common: common.into(),
             objects: objects.into(),
             format: (*format).to_owned(),
-            sparse: is_true("core.sparsecheckout").then(|| (read(sparse), is_true("core.sparsecheckoutcone"))),
+            sparse: is_true("core.sparsecheckout")
+                .then(|| (read(sparse), is_true("core.sparsecheckoutcone"))),
             excludes: format!("{}\n{}\n", read(exclude), global_excludes(setting("core.excludesfile"))),
             settings: PLAIN
                 .iter()

@@ -164,7 +164,8 @@ impl Store {
         };
         let git = Git::at(self.root(), &self.owner);
         let asked = format!("{name}^{{commit}}");
-        let (found, commit) = git.ask(["rev-parse", "--verify", "--quiet", "--end-of-options", &asked]).await?;
+        let (found, commit) =
+            git.ask(["rev-parse", "--verify", "--quiet", "--end-of-options", &asked]).await?;
         if !found {
             return Err(RepositoryError::NoSuchCommit {
                 name: name.to_owned(),
@@ -201,16 +202,19 @@ impl Store {
         let own = self.repository.git_dir.join("index");
         let copied = std::fs::copy(&own, index).is_ok();
         let git = self.git().tree(self.root()).index(index);
-        if !(copied && git.run(["diff-files", "--quiet", "--ignore-submodules=all"]).await.is_ok_or_differs()) {
+        if !(copied && git.run(["diff-files", "--quiet", "--ignore-submodules=all"]).await.is_ok_or_differs())
+        {
             let _ = std::fs::remove_file(index);
-            let head = Git::at(self.root(), &self.owner).line(["rev-parse", "--verify", "HEAD^{tree}"]).await?;
+            let head =
+                Git::at(self.root(), &self.owner).line(["rev-parse", "--verify", "HEAD^{tree}"]).await?;
             git.run(["read-tree", &head]).await?;
         }
         let left_out = super::capture::take_in(&git, self.root()).await?;
         if let Some(path) = left_out.first() {
             return Err(RepositoryError::Io {
                 path: self.root().join(path),
-                message: "too large to be carried along; commit it, ignore it, or write `base: HEAD`".to_owned(),
+                message: "too large to be carried along; commit it, ignore it, or write `base: HEAD`"
+                    .to_owned(),
             });
         }
         Ok(git.line(["write-tree"]).await?)

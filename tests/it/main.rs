@@ -21,3 +21,4 @@ mod resumed;
 mod support;
 mod sweep;
 mod terminal;
+mod workspaces;

@@ -13,8 +13,8 @@ use super::{Scope, at_least_one};
 use crate::id::CallId;
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::call::{
-    CacheFile, CallFile, OnErrorWord, OnInterruptWord, OutputUse, RepeatFile, RetryWord,
-    SandboxFile, SandboxWord,
+    CacheFile, CallFile, OnErrorWord, OnInterruptWord, OutputUse, RepeatFile, RetryWord, SandboxFile,
+    SandboxWord,
 };
 use crate::plan::file::value::{Text, Time};
 use crate::plan::load::Load;
@@ -106,6 +106,9 @@ pub(super) fn check(
     let tags = file.tags.take().map_or_else(Vec::new, |tags| tags.value.0);
     let (Some(id), Some(action)) = (id, action) else { return CheckedCall { needs, call: None } };
     workspace::settle(load, &mut workspace, &action);
+    if cwd.is_none() {
+        workspace::survey(load, &workspace, &scope.place.dir);
+    }
     let idle_timeout = idle_timeout.or(match action {
         Action::Prompt { .. } => Some(AGENT_IDLE_TIMEOUT),
         Action::Run(_)

@@ -38,8 +38,10 @@ pub(super) fn read(
         for (key, wrote) in [("isolation", wrote.0), ("workspace", wrote.1)] {
             if wrote {
                 let place = file.places(key).map_or(at.unwrap_or(name.at), |(key, _)| key);
-                let message =
-                    format!("`{key}` means nothing in `{}`: it belongs to a call with `prompt` or `run`", name.value);
+                let message = format!(
+                    "`{key}` means nothing in `{}`: it belongs to a call with `prompt` or `run`",
+                    name.value
+                );
                 load.fault(Diagnostic::error(code::CONTRADICTION, place, message).help("remove it"));
             }
         }
@@ -59,6 +61,28 @@ pub(super) fn read(
     }
     workspace.protect = protect.into_iter().filter_map(|glob| pattern(load, glob)).collect();
     workspace
+}
+
+/// True for a call that asks for a workspace of its own.
+pub(super) fn is_own(file: &CallFile) -> bool {
+    let word = file.isolation.as_ref().map(|word| word.value);
+    matches!(word, Some(IsolationWord::Worktree | IsolationWord::Clone))
+}
+
+/// Asks whoever makes workspaces whether this one can be made from the repository that `dir` is in.
+pub(super) fn survey(load: &mut Load<'_>, workspace: &Workspace, dir: &std::path::Path) {
+    let (Some(check), Some(at), true) =
+        (load.given.workspace_check, workspace.at, workspace.isolation.is_own())
+    else {
+        return;
+    };
+    if !load.surveyed.insert((dir.to_owned(), workspace.base.clone())) {
+        return;
+    }
+    if let Err(fault) = check(dir, &workspace.base) {
+        let message = format!("no workspace can be made: {}", fault.message);
+        load.fault(Diagnostic::error(code::WORKSPACE, at, message).help(fault.help));
+    }
 }
 
 /// Fills in the default, which is known once it is known who works.

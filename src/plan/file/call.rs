@@ -8,8 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::agent::AgentUse;
 use super::reconcile::ReconcileFile;
-use super::workspace::{IsolationWord, WorkspaceFile};
 use super::value::{ByteCount, CheckText, CommandText, Data, PromptText, Text, Time, TokenCount};
+use super::workspace::{IsolationWord, WorkspaceFile};
 use crate::plan::read::{At, Entries, OneOrMany, Read, Reader};
 use crate::plan::record::{record, words};
 use crate::plan::yaml::{Kind, Node};

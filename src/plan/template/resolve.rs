@@ -143,9 +143,10 @@ impl Check<'_> {
         let whole = Shape::Call(id.clone(), shape);
         let (has, wrong) = match shape {
             CallShape::Single => (&OF_A_CALL[..], name == "outputs"),
-            CallShape::Expanded => {
-                (&OF_AN_EXPANDED_CALL[..], matches!(name, "output" | "json" | "item" | "index" | "workspace" | "diff"))
-            }
+            CallShape::Expanded => (
+                &OF_AN_EXPANDED_CALL[..],
+                matches!(name, "output" | "json" | "item" | "index" | "workspace" | "diff"),
+            ),
         };
         if wrong {
             self.mention(&whole, None, at);
@@ -160,6 +161,10 @@ impl Check<'_> {
                 ),
             };
             return self.unknown(code::TEMPLATE_ATTRIBUTE, at_name, message, help);
+        }
+        if let Some(faulty) = self.shared(id, name, &at_name) {
+            self.mention(&whole, None, at);
+            return faulty;
         }
         let known = self.one_of(has, name, at_name, "a call");
         self.mention(&whole, known, at);
@@ -178,6 +183,9 @@ impl Check<'_> {
         name: &str,
         at_name: Range<usize>,
     ) -> Shape {
+        if let Some(faulty) = self.shared(&id, name, &at_name) {
+            return faulty;
+        }
         match self.one_of(&OF_AN_INSTANCE, name, at_name, "an instance of a call") {
             None => Shape::Faulty,
             Some("status" | "usage" | "index" | "workspace") => Shape::Own,
@@ -188,6 +196,16 @@ impl Check<'_> {
                 instance: (!instance.is_empty()).then_some(instance),
             }),
         }
+    }
+
+    /// Reports a call whose change is asked for and that has no workspace in which it could be told apart.
+    fn shared(&mut self, id: &str, name: &str, at: &Range<usize>) -> Option<Shape> {
+        if !matches!(name, "workspace" | "diff") || self.names.known.has_workspace(id) {
+            return None;
+        }
+        let message = format!("`{id}` has no workspace of its own, so there is no `.{name}`");
+        let help = format!("give `{id}` the key `isolation: worktree`, or `isolation: clone`");
+        Some(self.unknown(code::TEMPLATE_ATTRIBUTE, at.clone(), message, help))
     }
 
     /// The one of `has` that `name` is; reported where it is none.
