@@ -35,7 +35,6 @@ macro_rules! unbuilt {
 unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
     PARENT = "`parent`", "remove it; the parent's steps are computed";
-    NOTIFY = "`notify`", "remove it; the exit code and `--json` say how the run ended";
     LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
@@ -50,7 +49,6 @@ unbuilt! {
     SYNTHESIZE = "the strategy `synthesize`", "use `compare` or `merge`, or a `command` of your own";
     DECIDE = "`on_conflict: decide`", "write `report` or `fail`";
     CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";
-    GEMINI = "the api `gemini`", "reach the model through `openrouter`, or a provider with `api: openai-chat`";
 }
 
 #[cfg(test)]
