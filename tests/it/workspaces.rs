@@ -120,10 +120,6 @@ fn uncommitted_work_is_carried_in_where_the_plan_says_so() {
     repository.0.write("untracked.txt", "new\n");
     repository.0.write(".env", "x=1\n");
     repository.0.write("big.log", "ignored\n");
-    let plan = r#"
-defaults: { run-in: x }
-"#;
-    let _ = plan;
     repository.0.write(
         "plan.yaml",
         r#"
@@ -170,7 +166,7 @@ calls:
     attempts: 3
     {}
 "#,
-            check.replace(", ", "\n    ").replace("[\"tests/**\"]", "[\"tests/**\"]").replace("check: { command: sh tests/add.sh\n    protect", "check: { command: sh tests/add.sh, protect")
+            check.replace(", ", "\n    ").replace("check: { command: sh tests/add.sh\n    protect", "check: { command: sh tests/add.sh, protect")
         ),
     );
     let (events, ran) = repository.0.events(&[]);
