@@ -45,7 +45,6 @@ unbuilt! {
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
     KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
     STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";
-    PATCH = "the strategy `patch`", "use `compare`, or a `command` of your own";
     SYNTHESIZE = "the strategy `synthesize`", "use `compare` or `merge`, or a `command` of your own";
     DECIDE = "`on_conflict: decide`", "write `report` or `fail`";
     CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";

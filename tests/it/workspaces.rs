@@ -411,3 +411,78 @@ fn where_no_workspace_can_be_made_the_plan_is_refused_before_it_starts() {
     let said = repository.0.run(&["validate", "plan.yaml"]).expect_code(2).err;
     assert!(said.contains("there is no commit `no-such`"), "{said}");
 }
+
+/// A shipped plan in a repository with these files.
+fn demo(plan: &str, files: &[(&str, &str)]) -> Repository {
+    let text = std::fs::read_to_string(crate::support::repository().join("plans").join(plan)).unwrap();
+    let mut all = files.to_vec();
+    all.push(("plan.yaml", &text));
+    Repository::new(&all)
+}
+
+#[test]
+fn of_three_approaches_the_right_one_is_ranked_first_and_applied() {
+    let tests = ". ./leap.sh\nfor y in 1996 2000; do leap $y || exit 1; done\nfor y in 1900 2023; do leap $y && exit 1; done\nexit 0\n";
+    let repository = demo(
+        "three-approaches.yaml",
+        &[("leap.sh", "leap() { false; }\n"), ("tests/leap.sh", tests), ("notes.txt", "mine\n")],
+    );
+    repository.0.write("notes.txt", "mine, and not committed\n");
+    repository.0.write("scratch", "untracked\n");
+    let before = repository.seen();
+    let ran = repository.0.run(&["run", "plan.yaml", "-o", "json"]).expect_code(0);
+    assert_eq!(repository.seen(), before);
+    let result: Value = serde_json::from_str(&ran.out).unwrap();
+    let best = &result["reconcile"]["json"];
+    let ranked: Vec<&str> =
+        best["ranking"].as_array().unwrap().iter().map(|entry| entry["call"].as_str().unwrap()).collect();
+    assert_eq!(ranked, ["right", "slow", "wrong"]);
+    let reason = |at: usize| best["ranking"][at]["reasons"].as_str().unwrap().to_owned();
+    assert!(reason(0).contains("changed 1 file, +1 -1"), "{}", reason(0));
+    assert!(reason(2).contains("tests/leap.sh does not count"), "{}", reason(2));
+    let applied = repository.0.run(&["apply", "last"]).expect_code(0);
+    assert!(applied.out.contains("  M leap.sh  +1 -1\nright applied to"), "{}", applied.out);
+    assert!(repository.read("leap.sh").contains("% 100"));
+    assert_eq!(repository.read("tests/leap.sh"), tests);
+    assert_eq!(repository.read("notes.txt"), "mine, and not committed\n");
+    assert_eq!(repository.git(&["status", "--porcelain"]), " M leap.sh\n M notes.txt\n?? scratch\n");
+    // A loser is still there.
+    let lost = repository.0.run(&["apply", "last", "wrong", "--branch", "julian"]).expect_code(0);
+    assert!(lost.err.contains("`wrong` ended as failed (check_failed)"), "{}", lost.err);
+}
+
+#[test]
+fn changes_that_go_together_are_merged_and_the_rest_is_shown_with_both_sides() {
+    let numbers: String = (1..=40).map(|n| format!("{n}\n")).collect();
+    let repository = demo("merge-changes.yaml", &[("numbers.txt", &numbers)]);
+    let ran = repository.0.run(&["run", "plan.yaml", "-o", "json"]).expect_code(0);
+    let result: Value = serde_json::from_str(&ran.out).unwrap();
+    let patch = &result["reconcile"]["json"];
+    assert_eq!(
+        (&patch["applied"], &patch["left_out"], &patch["sets"]),
+        (
+            &serde_json::json!(["first", "last"]),
+            &serde_json::json!(["other"]),
+            &serde_json::json!([["first", "last"], ["last", "other"]])
+        )
+    );
+    let conflict = &patch["conflicts"][0];
+    assert_eq!(conflict["about"], "numbers.txt:3");
+    assert_eq!(conflict["sides"][0], serde_json::json!({ "value": "-3\n+three", "by": ["first"] }));
+    assert_eq!(conflict["sides"][1], serde_json::json!({ "value": "-3\n+drei", "by": ["other"] }));
+    let applied = repository.0.run(&["apply", "last"]).expect_code(0);
+    assert!(applied.err.contains("left out because of conflicts: other"), "{}", applied.err);
+    assert_eq!(repository.read("numbers.txt"), numbers.replacen("3\n", "three\n", 1) + "41\n");
+    // Whose word counts can be said, and a conflict can be a failure.
+    let plan = repository.read("plan.yaml");
+    repository.0.write(
+        "plan.yaml",
+        &plan.replace("strategy: patch", "strategy: patch, on_conflict: { prefer: [other] }"),
+    );
+    let ran = repository.0.run(&["run", "plan.yaml", "-o", "json"]).expect_code(0);
+    let result: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(result["reconcile"]["json"]["applied"], serde_json::json!(["last", "other"]));
+    repository.0.write("plan.yaml", &plan.replace("strategy: patch", "strategy: patch, on_conflict: fail"));
+    let ran = repository.0.run(&["run", "plan.yaml"]).expect_code(3);
+    assert!(ran.out.contains("numbers.txt:3"), "{}", ran.out);
+}
