@@ -60,6 +60,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         rehearsal: false,
         environment: Arc::default(),
         reaper: None,
+        races: Default::default(),
         workspaces,
         census: Mutex::default(),
     });

@@ -25,7 +25,7 @@ use crate::report::live::{self, End, Handle, Target};
 use crate::report::redact::Redactor;
 use crate::report::style::Style;
 use crate::run::stop::Stop;
-use crate::run::{Finished, RunError, World};
+use crate::run::{Finished, Races, RunError, World};
 use crate::workspace::Workspaces;
 
 /// `fanout run`.
@@ -171,6 +171,7 @@ pub fn go(
             answers,
             only,
             environment: Arc::new(load::environment()),
+            races: Races::default(),
             workspaces: Workspaces::new(journal.dir(), run.as_str(), reaper.clone()),
             reaper,
             census: Mutex::default(),

@@ -106,6 +106,7 @@ impl Instance<'_> {
         if let Err(outcome) = self.move_in(&mut job, began).await {
             return Ok((Some(job.key), outcome));
         }
+        let watched = self.watch(&job).await;
         let mut spent = Spent::default();
         let mut outcome = match self.rounds(&job, began, &mut place, &mut spent).await {
             Ok(outcome) => outcome,
@@ -118,6 +119,7 @@ impl Instance<'_> {
         {
             outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };
         }
+        self.unwatch(watched).await;
         outcome = self.take_stock(outcome).await;
         outcome.took = began.elapsed();
         outcome.attempts = spent.attempts.max(1);

@@ -25,6 +25,7 @@ mod level;
 mod output;
 mod own;
 mod parent;
+mod races;
 mod results;
 mod steps;
 pub mod stop;
@@ -50,6 +51,7 @@ use crate::workspace::Workspaces;
 use stop::{Phase, Stop, Why};
 
 pub use again::{REHEARSED, is_program};
+pub use races::Races;
 pub use verdict::Verdict;
 
 /// Someone who can answer a question.
@@ -86,6 +88,8 @@ pub struct World {
     pub environment: Arc<HashMap<String, String>>,
     /// Who ends its processes when this one is killed with SIGKILL.
     pub reaper: Option<Reaper>,
+    /// What calls do to each other's files in shared folders; starts empty.
+    pub races: Races,
     /// Where calls work that have a workspace of their own.
     pub workspaces: Workspaces,
     /// Who ended how so far; starts empty.

@@ -20,6 +20,7 @@ mod protect;
 mod repository;
 mod store;
 mod takeover;
+pub mod watch;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

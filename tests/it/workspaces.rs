@@ -486,3 +486,32 @@ fn changes_that_go_together_are_merged_and_the_rest_is_shown_with_both_sides() {
     let ran = repository.0.run(&["run", "plan.yaml"]).expect_code(3);
     assert!(ran.out.contains("numbers.txt:3"), "{}", ran.out);
 }
+
+#[test]
+fn two_calls_that_write_one_shared_file_are_told_with_both_versions() {
+    let folder = Folder::with_plan(
+        r#"
+calls:
+  a: { run: "echo by a > notes.md; touch a-done; while [ ! -e b-in ]; do sleep 0.02; done" }
+  b: { run: "touch b-in; while [ ! -e a-done ] || [ ! -e a-out ]; do sleep 0.02; done; echo by b, longer > notes.md" }
+  c: { run: "touch a-out", needs: [a] }
+"#,
+    );
+    let (events, ran) = folder.events(&[]);
+    ran.expect_code(0);
+    let told: Vec<&str> = (events.iter())
+        .filter(|event| event["type"] == "warned" && event["code"] == "file_race")
+        .map(|event| event["message"].as_str().unwrap())
+        .filter(|message| message.starts_with("`notes.md`"))
+        .collect();
+    let [message] = told.as_slice() else { panic!("{told:?}") };
+    let kept: Vec<String> = message
+        .split("(kept in ")
+        .skip(1)
+        .map(|rest| {
+            let path = folder.path().join(rest.split(')').next().unwrap());
+            std::fs::read_to_string(path).unwrap()
+        })
+        .collect();
+    assert_eq!(kept, ["by a\n", "by b, longer\n"], "{message}");
+}
