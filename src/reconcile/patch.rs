@@ -58,9 +58,9 @@ impl Patch {
             Some(Value::String(word)) if word == "report" => OnConflict::Report,
             Some(Value::String(word)) if word == "fail" => OnConflict::Fail,
             Some(Value::Object(map)) if map.len() == 1 => match map.get("prefer") {
-                Some(Value::Array(names)) => {
-                    OnConflict::Prefer(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
-                }
+                Some(Value::Array(names)) => OnConflict::Prefer(
+                    names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+                ),
                 Some(_) | None => return Err(settings.error("on_conflict", "there is no such way", help)),
             },
             Some(_) => return Err(settings.error("on_conflict", "there is no such way", help)),
@@ -124,7 +124,8 @@ fn candidates<'a>(panel: &'a Panel<'a>) -> Result<Vec<Candidate<'a>>, ReconcileE
     let mut found: Vec<Candidate<'a>> = Vec::new();
     for voice in &panel.voices {
         let Some(changes) = voice.answer.outcome.changes.as_deref() else {
-            let message = "it had no workspace of its own; give it `isolation: worktree`, or leave it out of `of`";
+            let message =
+                "it had no workspace of its own; give it `isolation: worktree`, or leave it out of `of`";
             return Err(ReconcileError::Answer { call: voice.call.clone(), message: message.to_owned() });
         };
         if changes.is_empty() {
@@ -133,7 +134,8 @@ fn candidates<'a>(panel: &'a Panel<'a>) -> Result<Vec<Candidate<'a>>, ReconcileE
         if let Some(first) = found.first()
             && first.changes.repository != changes.repository
         {
-            let message = format!("it changed {}, the others {}", changes.repository, first.changes.repository);
+            let message =
+                format!("it changed {}, the others {}", changes.repository, first.changes.repository);
             return Err(ReconcileError::Answer { call: voice.call.clone(), message });
         }
         let files = parse(&changes.patch).into_iter().map(|file| (file.path.clone(), file)).collect();
@@ -170,7 +172,10 @@ fn between(one: &Candidate<'_>, other: &Candidate<'_>) -> Vec<Conflict> {
     }
     for (mine, theirs, turned) in [(one, other, false), (other, one, true)] {
         for (path, inside) in folders(mine, theirs) {
-            let sides = [(json!(format!("a file {path}")), mine.call), (json!(format!("a file {inside}")), theirs.call)];
+            let sides = [
+                (json!(format!("a file {path}")), mine.call),
+                (json!(format!("a file {inside}")), theirs.call),
+            ];
             let why = format!("{path} is a file for {} and a folder for {}", mine.name, theirs.name);
             let [a, b] = sides;
             found.push(conflict(path, if turned { [b, a] } else { [a, b] }, why));
@@ -186,7 +191,9 @@ fn folders(one: &Candidate<'_>, other: &Candidate<'_>) -> Vec<(String, String)> 
     for (path, _) in one.files.iter().filter(|(_, file)| file.kind != Deleted) {
         let below = format!("{path}/");
         let inside = other.files.range(below.clone()..).next();
-        if let Some((inside, _)) = inside.filter(|(inside, file)| inside.starts_with(&below) && file.kind != Deleted) {
+        if let Some((inside, _)) =
+            inside.filter(|(inside, file)| inside.starts_with(&below) && file.kind != Deleted)
+        {
             found.push((path.clone(), inside.clone()));
         }
     }
@@ -201,7 +208,8 @@ fn conflict(about: String, sides: [(Value, &str); 2], message: String) -> Confli
 fn about(conflicts: &[Conflict]) -> String {
     let mut places: Vec<&str> = conflicts.iter().map(|conflict| conflict.about.as_str()).collect();
     places.dedup();
-    let more = if places.len() > SHOWN { format!(" and {} more", places.len() - SHOWN) } else { String::new() };
+    let more =
+        if places.len() > SHOWN { format!(" and {} more", places.len() - SHOWN) } else { String::new() };
     places.truncate(SHOWN);
     format!("{}{more}", places.join(", "))
 }
@@ -285,7 +293,8 @@ fn text_of(
         .collect();
     parts.push(files.join("\n"));
     if !all {
-        let left: Vec<String> = (0..candidates.len()).filter(|at| !chosen.contains(at)).map(|at| name(&at).to_owned()).collect();
+        let left: Vec<String> =
+            (0..candidates.len()).filter(|at| !chosen.contains(at)).map(|at| name(&at).to_owned()).collect();
         parts.push(format!("Left out: {}", left.join(", ")));
     }
     for conflict in conflicts.iter().take(SHOWN) {

@@ -128,7 +128,8 @@ impl Watch {
             if writes.last().is_some_and(|last| last.hash == hash) {
                 continue;
             }
-            let kept = bytes.filter(|bytes| bytes.len() as u64 <= LONGEST).and_then(|bytes| self.keep(&bytes));
+            let kept =
+                bytes.filter(|bytes| bytes.len() as u64 <= LONGEST).and_then(|bytes| self.keep(&bytes));
             writes.push(Write { by: by.clone(), hash, kept, told: false });
         }
         state.files = now;
@@ -246,7 +247,10 @@ mod tests {
         assert_eq!(folder.watch.leave("a"), []);
         folder.write("two!");
         let races = folder.watch.leave("b");
-        assert_eq!(Folder::texts(&races), [(vec!["a", "b"], "one".to_owned()), (vec!["b"], "two!".to_owned())]);
+        assert_eq!(
+            Folder::texts(&races),
+            [(vec!["a", "b"], "one".to_owned()), (vec!["b"], "two!".to_owned())]
+        );
         assert_eq!(races[0].path, "f");
         folder.watch.enter("c");
         assert_eq!(folder.watch.leave("c"), [], "it is told once");

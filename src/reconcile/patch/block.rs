@@ -95,11 +95,15 @@ fn blocks(file: &FilePatch) -> Vec<Block> {
                     at += 1;
                 }
                 Side::Old => {
-                    open.get_or_insert_with(|| Block { start: at, old: Vec::new(), new: Vec::new() }).old.push(line.clone());
+                    open.get_or_insert_with(|| Block { start: at, old: Vec::new(), new: Vec::new() })
+                        .old
+                        .push(line.clone());
                     at += 1;
                 }
                 Side::New => {
-                    open.get_or_insert_with(|| Block { start: at, old: Vec::new(), new: Vec::new() }).new.push(line.clone());
+                    open.get_or_insert_with(|| Block { start: at, old: Vec::new(), new: Vec::new() })
+                        .new
+                        .push(line.clone());
                 }
             }
         }
@@ -119,11 +123,8 @@ pub(super) fn merge(files: &[&FilePatch]) -> String {
     all.dedup();
     let mut known: BTreeMap<u32, &Line> = BTreeMap::new();
     for hunk in files.iter().flat_map(|file| &file.hunks) {
-        let mut at = hunk.start.saturating_sub(1);
-        for line in hunk.lines.iter().filter(|line| line.side != Side::New) {
-            known.insert(at, line);
-            at += 1;
-        }
+        let old = hunk.lines.iter().filter(|line| line.side != Side::New);
+        known.extend((hunk.start.saturating_sub(1)..).zip(old));
     }
     let mut text = head(files);
     let mut shift: i64 = 0;
@@ -182,11 +183,7 @@ fn hunk(text: &mut String, begin: u32, group: &[Block], known: &BTreeMap<u32, &L
     }
     let from = i64::from(start);
     let place = |lines: i64, before: i64| if lines == 0 { before } else { before + 1 };
-    text.push_str(&format!(
-        "@@ -{},{old} +{},{new} @@\n{body}",
-        place(old, from),
-        place(new, from + *shift)
-    ));
+    text.push_str(&format!("@@ -{},{old} +{},{new} @@\n{body}", place(old, from), place(new, from + *shift)));
     *shift += new - old;
 }
 

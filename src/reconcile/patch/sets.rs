@@ -16,7 +16,8 @@ pub(super) fn maximal(clash: &[Vec<bool>]) -> Vec<Vec<usize>> {
     if all.len() > MANY {
         return vec![greedy(clash, &all)];
     }
-    let goes = |set: u32, at: usize| (0..clash.len()).all(|other| set & (1 << other) == 0 || !clash[at][other]);
+    let goes =
+        |set: u32, at: usize| (0..clash.len()).all(|other| set & (1 << other) == 0 || !clash[at][other]);
     let fits = |set: &u32| (0..clash.len()).all(|at| set & (1 << at) == 0 || goes(*set & !(1 << at), at));
     let full = |set: &u32| (0..clash.len()).all(|at| set & (1 << at) != 0 || !goes(*set, at));
     let sets = (1..1_u32 << clash.len()).filter(fits).filter(full);

@@ -8,7 +8,6 @@ use crate::workspace::patch::parse;
 fn patch(from: &str, to: &str) -> String {
     let diff = TextDiff::from_lines(from, to);
     let body = diff.unified_diff().context_radius(3).header("a/f", "b/f").to_string();
-    let body = body.replace("\\ No newline at end of file\n", "\\ No newline at end of file\n");
     format!("diff --git a/f b/f\nindex 1..2 100644\n{body}")
 }
 
@@ -20,7 +19,7 @@ fn applied(base: &str, patch: &str) -> String {
     for hunk in &parse(patch)[0].hunks {
         let has_old = hunk.lines.iter().any(|line| line.side != crate::workspace::patch::Side::New);
         let start = if has_old { hunk.start as usize - 1 } else { hunk.start as usize };
-        out.extend(&lines[at..start]);
+        out.push_str(&lines[at..start].concat());
         at = start;
         for line in &hunk.lines {
             let text = if line.ended { format!("{}\n", line.text) } else { line.text.clone() };
@@ -36,7 +35,7 @@ fn applied(base: &str, patch: &str) -> String {
             }
         }
     }
-    out.extend(&lines[at..]);
+    out.push_str(&lines[at..].concat());
     out
 }
 
