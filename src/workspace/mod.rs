@@ -13,6 +13,7 @@
 //! down elsewhere is never deleted.
 
 mod capture;
+mod files;
 mod git;
 pub mod patch;
 mod place;

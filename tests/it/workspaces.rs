@@ -481,7 +481,7 @@ fn changes_that_go_together_are_merged_and_the_rest_is_shown_with_both_sides() {
     );
     let ran = repository.0.run(&["run", "plan.yaml", "-o", "json"]).expect_code(0);
     let result: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(result["reconcile"]["json"]["applied"], serde_json::json!(["last", "other"]));
+    assert_eq!(result["reconcile"]["json"]["applied"], serde_json::json!(["other", "last"]));
     repository.0.write("plan.yaml", &plan.replace("strategy: patch", "strategy: patch, on_conflict: fail"));
     let ran = repository.0.run(&["run", "plan.yaml"]).expect_code(3);
     assert!(ran.out.contains("numbers.txt:3"), "{}", ran.out);
