@@ -10,6 +10,7 @@ use crate::plan::diagnostic::Span;
 use crate::plan::template::{
     self, CallShape, Destination, Expression, Known, Names, ScalarText, Style, Template,
 };
+use crate::plan::workspace::Workspace;
 use crate::plan::{
     Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput,
     CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt,
@@ -198,6 +199,7 @@ impl Sample {
             on_interrupt: OnInterrupt::Retry,
             on_error: OnError::Continue,
             output: OutputSpec { format: Format::Text, schema: None, max_bytes: Bytes(1 << 20), file: None },
+            workspace: Workspace::default(),
             check: None,
             attempts: 1,
             repeat: None,

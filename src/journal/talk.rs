@@ -64,6 +64,7 @@ impl Talks {
             | Event::AttemptFinished { .. }
             | Event::ModelAsked { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }
             | Event::QuestionAsked { .. }

@@ -149,6 +149,7 @@ impl Watcher {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::StopRequested { .. }
             | Event::NoticeDelivered { .. }
             | Event::Warned { .. } => return None,

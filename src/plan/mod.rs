@@ -26,6 +26,7 @@ mod suggest;
 pub mod template;
 mod tool;
 mod unbuilt;
+pub mod workspace;
 pub mod yaml;
 
 #[cfg(test)]
@@ -41,10 +42,13 @@ use serde_json::Value;
 use crate::id::CallId;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
-pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
+pub use load::{
+    Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, WorkspaceCheck, load, load_text,
+};
 pub use schema::schema;
 use template::{Expression, Template};
 pub use tool::{CommandPattern, ToolGrant};
+use workspace::Workspace;
 
 /// A checked plan. Every default is filled in.
 #[derive(Debug, Clone)]
@@ -161,6 +165,8 @@ pub struct Call {
     pub on_error: OnError,
     /// The shape of its output.
     pub output: OutputSpec,
+    /// Where it works.
+    pub workspace: Workspace,
     /// A command that must exit 0 afterwards.
     pub check: Option<Command>,
     /// How many times an answer that fails `check` or the schema is asked for again with the failure fed back, the first included.

@@ -71,7 +71,8 @@ impl News<'_> {
             | Event::ToolStarted { .. }
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
-            | Event::SubagentPlanned { .. } => return None,
+            | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. } => return None,
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 let then = match retry_in {
                     Some(wait) => format!("next in {}", human_duration(wait.0)),
@@ -228,6 +229,7 @@ fn is_problem(event: &Event) -> bool {
         | Event::ToolEnded { .. }
         | Event::JobEnded { .. }
         | Event::SubagentPlanned { .. }
+        | Event::WorkspaceMade { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::QuestionAsked { .. }

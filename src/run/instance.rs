@@ -56,15 +56,19 @@ impl Instance<'_> {
     ///
     /// # Errors
     /// [`RunError`] only when the run itself cannot go on: the journal failed.
-    pub(crate) async fn run(self) -> Result<InstanceResult, RunError> {
+    pub(crate) async fn run(mut self) -> Result<InstanceResult, RunError> {
         let outcome = match self.recalled() {
-            Some(outcome) => outcome,
+            Some(outcome) => {
+                self.bring_back(&outcome).await;
+                outcome
+            }
             None => {
                 let (key, outcome) = match self.cached().await? {
                     Some((key, outcome)) => (Some(key), outcome),
                     None => self.work().await?,
                 };
                 let outcome = self.level.world.finish(self.id.clone(), key.clone(), outcome).await?;
+                self.move_out(&outcome).await;
                 self.keep_cached(key, &outcome).await;
                 outcome
             }
@@ -73,8 +77,8 @@ impl Instance<'_> {
     }
 
     /// Takes a place and does the work.
-    async fn work(&self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
-        let world = &self.level.world;
+    async fn work(&mut self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
+        let world = Arc::clone(&self.level.world);
         if let Some(outcome) = self.rehearsed() {
             return Ok((None, outcome));
         }
@@ -88,7 +92,7 @@ impl Instance<'_> {
                 return Ok((None, Outcome::ended(Status::OverBudget, cause)));
             }
         }
-        let job = match self.first_job() {
+        let mut job = match self.first_job() {
             Ok(job) => job,
             Err(cause) => return Ok((None, Outcome::ended(Status::Failed, cause))),
         };
@@ -98,6 +102,11 @@ impl Instance<'_> {
         }
         self.begin(&job).await?;
         let began = Instant::now();
+        let output_base = job.place.cwd.clone();
+        if let Err(outcome) = self.move_in(&mut job, began).await {
+            return Ok((Some(job.key), outcome));
+        }
+        let watched = self.watch(&job).await;
         let mut spent = Spent::default();
         let mut outcome = match self.rounds(&job, began, &mut place, &mut spent).await {
             Ok(outcome) => outcome,
@@ -106,10 +115,12 @@ impl Instance<'_> {
         };
         if outcome.is_ok()
             && let Some(file) = self.call.output.file.as_ref().filter(|_| !world.rehearsal)
-            && let Err(cause) = steps::write_file(file, &job, &outcome.output)
+            && let Err(cause) = steps::write_file(file, &job, &output_base, &outcome.output)
         {
             outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };
         }
+        self.unwatch(watched).await;
+        outcome = self.take_stock(outcome).await;
         outcome.took = began.elapsed();
         outcome.attempts = spent.attempts.max(1);
         outcome.usage = spent.usage;
@@ -261,8 +272,9 @@ impl Instance<'_> {
 
     /// Shape, then `check`.
     async fn judge(&self, job: &Job, raw: &Raw, began: Instant) -> Result<Output, Fault> {
-        let must_answer = matches!(job.work, Work::Prompt { .. });
-        let text = if must_answer { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
+        let asked = matches!(job.work, Work::Prompt { .. });
+        let must_answer = asked && !(raw.text.trim().is_empty() && self.has_changed().await);
+        let text = if asked { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
         let with_raw = |cause: Cause, status, kind| {
             let fault = Fault::new(status, kind, cause);
             Fault { partial: Box::new(raw.clone()), ..fault }
@@ -273,10 +285,7 @@ impl Instance<'_> {
         };
         let output = output.map_err(|cause| with_raw(cause, Status::InvalidOutput, Kind::Error))?;
         if let Some(command) = &self.call.check {
-            let bounds = self.bounds(began);
-            let subject =
-                check::Subject { level: self.level, call: self.call, id: &self.id, job, output: &output };
-            check::run(command, subject, bounds, self.ending())
+            check::of(self, command, job, &output, self.bounds(began))
                 .await
                 .map_err(|fault| Fault { partial: Box::new(raw.clone()), ..fault })?;
         }

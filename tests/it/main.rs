@@ -25,3 +25,4 @@ mod sandbox;
 mod support;
 mod sweep;
 mod terminal;
+mod workspaces;

@@ -227,7 +227,7 @@ impl Vars {
         }
         call.when.iter().for_each(|when| self.expression(when));
         call.repeat.iter().for_each(|repeat| self.expression(&repeat.until));
-        call.check.iter().for_each(|check| self.command(check));
+        call.check.iter().chain(&call.workspace.setup).for_each(|check| self.command(check));
         let templates = call.cwd.iter().chain(&call.stdin).chain(&call.output.file);
         templates.chain(call.env.iter().map(|(_, value)| value)).for_each(|template| self.template(template));
     }

@@ -21,6 +21,7 @@ mod reconcile;
 mod text;
 mod top;
 mod vars;
+mod workspace;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -135,6 +136,9 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
                 .is_some_and(|background| background.value);
             traits.push(Traits { expanded, silent, background });
             known.add_call(&id.value, if expanded { CallShape::Expanded } else { CallShape::Single });
+            if call.as_ref().is_some_and(workspace::is_own) {
+                known.add_workspace(&id.value);
+            }
         }
     }
     let scope = Scope { place, known: &known, positions: &positions, traits: &traits };

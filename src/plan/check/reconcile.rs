@@ -110,13 +110,13 @@ fn strategy(
     let word = file.strategy.as_ref().map_or(StrategyWord::Collect, |strategy| strategy.value);
     let place = file.strategy.as_ref().map_or(at, |strategy| strategy.at);
     match word {
-        StrategyWord::Patch => load.fault(unbuilt::PATCH.refuse(place)),
         StrategyWord::Synthesize => load.fault(unbuilt::SYNTHESIZE.refuse(place)),
         StrategyWord::Collect
         | StrategyWord::Compare
         | StrategyWord::Vote
         | StrategyWord::Merge
         | StrategyWord::Best
+        | StrategyWord::Patch
         | StrategyWord::Command => {}
     }
     refuse_foreign(load, &file, word, at);
@@ -172,7 +172,7 @@ fn meaning(
     place: Span,
     settings: &Map<String, Value>,
 ) {
-    if matches!(word, StrategyWord::Patch | StrategyWord::Synthesize) {
+    if matches!(word, StrategyWord::Synthesize) {
         return;
     }
     if let Err(fault) = check(word.word(), settings) {
