@@ -49,6 +49,9 @@ impl Redactor {
                 self.value(result);
                 self.string(text);
             }
+            Event::ConflictsFound { step: _, count: _, messages } => {
+                messages.iter_mut().for_each(|message| self.string(message));
+            }
             Event::Warned { code: _, message } => self.string(message),
             Event::RunFinished(RunFinished { success: _, reasons, exit: _, census: _ }) => {
                 reasons.iter_mut().for_each(|reason| self.string(reason));
