@@ -10,6 +10,7 @@ mod failure;
 mod model;
 mod news;
 mod prompt;
+mod request;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -153,7 +154,8 @@ impl Agents {
     ) -> Box<dyn Agent + 'a> {
         match &agent.kind {
             plan::AgentKind::Model(settings) => {
-                Box::new(model::Model { client: &self.client, settings, providers })
+                let requests = request::Requests { client: &self.client };
+                Box::new(model::Model { requests, settings, providers })
             }
             plan::AgentKind::Command(settings) => {
                 Box::new(command::Program { surroundings: &self.surroundings, settings })

@@ -9,15 +9,16 @@ use indexmap::IndexMap;
 
 use super::failure::{Failure, Kind};
 use super::news::Seldom;
+use super::request::Requests;
 use super::{Agent, Answer, Ask, News, prompt};
-use crate::model::{Bounds, Class, Client, Progress, Request, Stop, schema};
+use crate::model::{Bounds, Class, Progress, Request, Stop, schema};
 use crate::outcome::Usage;
 use crate::plan::{ModelAgent, ModelName, Provider};
 use crate::unit::Tokens;
 
 /// A model with its settings, about to be asked.
 pub(super) struct Model<'a> {
-    pub(super) client: &'a Client,
+    pub(super) requests: Requests<'a>,
     pub(super) settings: &'a ModelAgent,
     pub(super) providers: &'a IndexMap<String, Provider>,
 }
@@ -99,6 +100,8 @@ impl Model<'_> {
             max_tokens: self.settings.max_tokens,
             temperature: self.settings.temperature,
             effort: self.settings.effort.clone(),
+            tools: Vec::new(),
+            cache: false,
         };
         let bounds = Bounds { deadline: Some(ask.deadline), idle: ask.idle_timeout };
         let on_progress = |progress: Progress<'_>| {
@@ -107,7 +110,7 @@ impl Model<'_> {
                 seldom.text(progress.text, Tokens((progress.text.len() / 4) as u64));
             }
         };
-        let reply = match self.client.ask(provider, &request, bounds, &on_progress).await {
+        let reply = match self.requests.send(name, provider, &request, bounds, &on_progress).await {
             Ok(reply) => reply,
             Err(failure) => return Err(Box::new(Failure::of_model(*failure, &agent))),
         };

@@ -23,6 +23,7 @@ mod scalar;
 mod schema;
 mod suggest;
 pub mod template;
+mod tool;
 mod unbuilt;
 pub mod yaml;
 
@@ -42,6 +43,7 @@ use diagnostic::Span;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
 pub use schema::schema;
 use template::{Expression, Template};
+pub use tool::{CommandPattern, ToolGrant};
 
 /// A checked plan. Every default is filled in.
 #[derive(Debug, Clone)]
@@ -166,8 +168,22 @@ pub struct Call {
     pub repeat: Option<Repeat>,
     /// How much of its output others get when they mention it.
     pub pass: Pass,
+    /// Whether an earlier run's identical result is taken.
+    pub cache: Cache,
     /// For `--only tag:x`.
     pub tags: Vec<String>,
+}
+
+/// Whether the result of an earlier run with the same content is taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Cache {
+    /// No; a resumed run still takes over its own.
+    #[default]
+    Off,
+    /// Yes.
+    On,
+    /// Yes, where these files are the same too: globs beneath the call's working directory.
+    Inputs(Vec<String>),
 }
 
 /// What a call does.
@@ -420,8 +436,8 @@ pub struct ModelAgent {
     pub models: Vec<ModelName>,
     /// The system prompt.
     pub system: Option<Template>,
-    /// Tool names as written.
-    pub tools: Vec<String>,
+    /// What it may use, each once, in the order that it was written.
+    pub tools: Vec<ToolGrant>,
     /// At most so many turns of the tool loop.
     pub max_turns: u32,
     /// At most so many output tokens a request.

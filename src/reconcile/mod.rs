@@ -50,8 +50,7 @@ pub use panel::{Panel, Voice};
 pub use settings::SettingsError;
 
 /// The strategies that this room computes, as they are written in a plan.
-pub const STRATEGIES: [&str; 7] =
-    ["collect", "compare", "vote", "merge", "best", "command", "synthesize"];
+pub const STRATEGIES: [&str; 7] = ["collect", "compare", "vote", "merge", "best", "command", "synthesize"];
 
 /// One instance of a call that the step reads, with how it ended.
 #[derive(Debug, Clone)]
@@ -251,7 +250,11 @@ pub enum Begun {
 ///
 /// # Errors
 /// As [`reconcile`].
-pub fn begin(strategy: &str, settings: &Map<String, Value>, inputs: &Inputs) -> Result<Begun, ReconcileError> {
+pub fn begin(
+    strategy: &str,
+    settings: &Map<String, Value>,
+    inputs: &Inputs,
+) -> Result<Begun, ReconcileError> {
     Ok(match Inquiry::begin(strategy, settings, inputs)? {
         Ok(result) => Begun::Done(result),
         Err(inquiry) => Begun::Asks(Box::new(inquiry)),

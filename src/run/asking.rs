@@ -223,7 +223,8 @@ impl Asking<'_> {
     }
 
     fn failed(&self, question: &Question, fault: &Fault) -> Short {
-        let message = format!("the parent's model was to {} and failed: {}", question.purpose, fault.explained());
+        let message =
+            format!("the parent's model was to {} and failed: {}", question.purpose, fault.explained());
         Cause::new(&fault.cause.code, message).into()
     }
 
@@ -246,7 +247,13 @@ impl Asking<'_> {
         Ok(format!("{}\n\n{}", asked::SYSTEM, own.text))
     }
 
-    fn key(&self, parent: &Agent, system: &str, question: &Question, earlier: &[agent::Earlier]) -> ContentKey {
+    fn key(
+        &self,
+        parent: &Agent,
+        system: &str,
+        question: &Question,
+        earlier: &[agent::Earlier],
+    ) -> ContentKey {
         let who = match &parent.kind {
             AgentKind::Model(model) => json!({
                 "models": model.models.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -1,11 +1,11 @@
 //! `check`: a command or the parent's model decides whether a call's answer is good enough.
 
 use super::activity::Activity;
+use super::asking::{Asking, Short, Tally};
 use super::attempt::{self, Bounds, Fault, Kind};
+use super::instance::Ended;
 use super::level::Level;
 use super::work::{Job, program, template_cause};
-use super::asking::{Asking, Short, Tally};
-use super::instance::Ended;
 use crate::id::InstanceId;
 use crate::outcome::{Cause, Output, Status, Usage};
 use crate::plan::template::{Destination, Template};

@@ -60,8 +60,13 @@ impl Instance<'_> {
         let outcome = match self.recalled() {
             Some(outcome) => outcome,
             None => {
-                let (key, outcome) = self.work().await?;
-                self.level.world.finish(self.id.clone(), key, outcome).await?
+                let (key, outcome) = match self.cached().await? {
+                    Some((key, outcome)) => (Some(key), outcome),
+                    None => self.work().await?,
+                };
+                let outcome = self.level.world.finish(self.id.clone(), key.clone(), outcome).await?;
+                self.keep_cached(key, &outcome).await;
+                outcome
             }
         };
         Ok(InstanceResult::new(self.id, self.label, self.local.item, outcome))
@@ -256,13 +261,7 @@ impl Instance<'_> {
     }
 
     /// Shape, then `check`.
-    async fn judge(
-        &self,
-        job: &Job,
-        raw: &Raw,
-        began: Instant,
-        usage: &mut Usage,
-    ) -> Result<Output, Ended> {
+    async fn judge(&self, job: &Job, raw: &Raw, began: Instant, usage: &mut Usage) -> Result<Output, Ended> {
         let must_answer = matches!(job.work, Work::Prompt { .. });
         let text = if must_answer { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
         let with_raw = |cause: Cause, status, kind| {
@@ -278,10 +277,12 @@ impl Instance<'_> {
             let bounds = self.bounds(began);
             let subject =
                 check::Subject { level: self.level, call: self.call, id: &self.id, job, output: &output };
-            check::run(decides, subject, bounds, usage, self.ending()).await.map_err(|ended| match ended {
-                Ended::Fault(fault) => Fault { partial: Box::new(raw.clone()), ..fault }.into(),
-                run @ Ended::Run(_) => run,
-            })?;
+            check::run(decides, subject, bounds, usage, self.ending()).await.map_err(
+                |ended| match ended {
+                    Ended::Fault(fault) => Fault { partial: Box::new(raw.clone()), ..fault }.into(),
+                    run @ Ended::Run(_) => run,
+                },
+            )?;
         }
         Ok(output)
     }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 use serde_json::{Map, Value};
 
+use super::asking::{Asking, Short, Tally};
 use super::attempt::{Bounds, Fault, Kind, Raw};
 use super::bus::Notification;
-use super::asking::{Asking, Short, Tally};
 use super::instance::Ended;
 use super::level::{Level, Local};
 use super::stop::{Phase, Why};
@@ -168,8 +168,11 @@ async fn step_of(
         && let Some(command) = &reconcile.strategy.command
     {
         let input = reconcile::program_input(name, settings, &inputs).map_err(cause)?;
-        inputs.program_output =
-            Some(program_output(level, command, (input, &notifications), call.map(|(_, call)| call), step).await?.into());
+        inputs.program_output = Some(
+            program_output(level, command, (input, &notifications), call.map(|(_, call)| call), step)
+                .await?
+                .into(),
+        );
     }
     let mut tally = Tally::default();
     let begun = reconcile::begin(name, settings, &inputs);

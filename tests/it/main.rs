@@ -3,6 +3,7 @@
 
 mod agents;
 mod background;
+mod cached;
 mod disk;
 mod docs;
 mod interrupted;
@@ -11,6 +12,7 @@ mod merge;
 mod models;
 mod order;
 mod outcomes;
+mod parent;
 mod plans;
 mod prompts;
 #[path = "../provider/mod.rs"]

@@ -9,8 +9,8 @@ use super::row::Row;
 use super::{ids, step, unit};
 use crate::graph::{CallGraph, Range};
 use crate::plan::{
-    Accept, Action, Call, Check, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt, OutputSpec,
-    Overflow, Pass, Plan, RetryOn,
+    Accept, Action, Call, Check, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt,
+    OutputSpec, Overflow, Pass, Plan, RetryOn,
 };
 
 /// Everything about one call, in the order of the plan language's page.

@@ -25,7 +25,8 @@ pub(super) fn of(
     if let AgentUse::Inline(inline) = &file.value {
         for key in ["tools", "max_turns"] {
             if let Some((at, _)) = inline.places(key) {
-                let message = format!("`{key}` means nothing under `parent`: it decides from what the calls found");
+                let message =
+                    format!("`{key}` means nothing under `parent`: it decides from what the calls found");
                 load.fault(Diagnostic::error(code::CONTRADICTION, at, message).help("remove it"));
             }
         }

@@ -9,9 +9,7 @@ use super::Scope;
 use super::agents::Agents;
 use super::needs::Edges;
 use crate::plan::diagnostic::{Diagnostic, Span};
-use crate::plan::file::reconcile::{
-    OnConflict, ReconcileFile, SimilarFile, StrategyWord, keys_of,
-};
+use crate::plan::file::reconcile::{OnConflict, ReconcileFile, SimilarFile, StrategyWord, keys_of};
 use crate::plan::file::value::{Data, DataKind};
 use crate::plan::load::{Load, SettingsCheck};
 use crate::plan::read::{At, Field, Key, OneOrMany};
@@ -93,7 +91,12 @@ pub(super) fn step(
 }
 
 fn collect() -> Strategy {
-    Strategy { name: StrategyWord::Collect.word().to_owned(), settings: Map::new(), command: None, prompt: None }
+    Strategy {
+        name: StrategyWord::Collect.word().to_owned(),
+        settings: Map::new(),
+        command: None,
+        prompt: None,
+    }
 }
 
 fn strategy(

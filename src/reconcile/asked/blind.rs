@@ -39,7 +39,8 @@ pub(super) struct Blind {
 impl Blind {
     /// Labels everybody who said something.
     pub(super) fn of(panel: &Panel<'_>) -> Blind {
-        let own: Vec<[u8; 32]> = panel.voices.iter().map(|voice| *digest(&[voice.text()]).as_bytes()).collect();
+        let own: Vec<[u8; 32]> =
+            panel.voices.iter().map(|voice| *digest(&[voice.text()]).as_bytes()).collect();
         let mut sorted = own.clone();
         sorted.sort_unstable();
         let seed = sorted.iter().fold(blake3::Hasher::new(), |mut hasher, part| {
@@ -57,7 +58,8 @@ impl Blind {
         let answers: Vec<&Answer> = panel.voices.iter().map(|voice| voice.answer).collect();
         let labelled = order.iter().enumerate().filter_map(|(place, (_, at))| {
             let voice = panel.voices.get(*at)?;
-            let position = panel.inputs.answers.iter().position(|other| other.instance == voice.answer.instance)?;
+            let position =
+                panel.inputs.answers.iter().position(|other| other.instance == voice.answer.instance)?;
             Some(Labelled {
                 label: label(place),
                 call: voice.call.clone(),
@@ -165,7 +167,8 @@ fn digest(parts: &[&str]) -> blake3::Hash {
 /// where it could say who answered: the name of an agent, or what tells answers of different
 /// agents apart.
 fn about(answer: &Answer, all: &[&Answer]) -> Option<String> {
-    let agents: Vec<&str> = all.iter().flat_map(|one| [&one.agent, &one.outcome.agent]).flatten().map(String::as_str).collect();
+    let agents: Vec<&str> =
+        all.iter().flat_map(|one| [&one.agent, &one.outcome.agent]).flatten().map(String::as_str).collect();
     let lower = |text: &str| text.to_lowercase();
     let names_agent = |text: &str| {
         let text = lower(text);

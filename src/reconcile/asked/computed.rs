@@ -87,7 +87,10 @@ pub(super) fn census(panel: &Panel<'_>) -> String {
     };
     if !census.missing.is_empty() {
         let whys: Vec<String> = census.missing.iter().take(12).map(why).collect();
-        text.push_str(&format!(" Missing, so nothing is known of what they would have said: {}.", whys.join("; ")));
+        text.push_str(&format!(
+            " Missing, so nothing is known of what they would have said: {}.",
+            whys.join("; ")
+        ));
     }
     if !census.empty.is_empty() {
         text.push_str(&format!(" {} said nothing, which is not agreement.", census.empty.len()));

@@ -66,7 +66,11 @@ impl Deciding {
              decided from what is in front of you. How many say something is evidence, but no proof.\n",
         );
         let purpose = format!("decide {}", counted(batch.len(), "conflict"));
-        Some(Question { prompt, schema: super::synthesis::object(&[("decisions", schema())]).into(), purpose })
+        Some(Question {
+            prompt,
+            schema: super::synthesis::object(&[("decisions", schema())]).into(),
+            purpose,
+        })
     }
 
     fn batch(&self) -> Option<&[Open]> {
@@ -83,10 +87,7 @@ impl Deciding {
 
     pub(super) fn finish(self, computed: Reconciled, blind: &Blind, asked: &Asked) -> Reconciled {
         let Reconciled { json, mut text, conflicts } = computed;
-        let mut map = match json {
-            Value::Object(map) => map,
-            other => Map::from_iter([("computed".to_owned(), other)]),
-        };
+        let mut map = fields(json);
         let open = still_open(conflicts, &self.open, &self.rulings);
         map.remove("conflicts");
         map.insert("decisions".to_owned(), json!(decisions(&self.open, &self.rulings)));
@@ -97,6 +98,11 @@ impl Deciding {
         text = format!("{text}\n\n{lines}");
         Reconciled { json: Value::Object(map), text, conflicts: open }
     }
+}
+
+/// The fields of a computed result, which is always an object.
+pub(super) fn fields(json: Value) -> Map<String, Value> {
+    if let Value::Object(map) = json { map } else { Map::from_iter([("computed".to_owned(), json)]) }
 }
 
 /// The conflicts of a question, numbered from 1.
@@ -133,7 +139,10 @@ pub(super) fn read(given: &Value, open: &[Open]) -> Result<Vec<Ruling>, String> 
             Some(choice) if choice <= open.order.len() => open.order.get(choice - 1).copied(),
             _ => {
                 let most = open.order.len();
-                wrong.push(format!("conflict {number} has no choice {}; they are 1 to {most}, or 0", one["choice"]));
+                wrong.push(format!(
+                    "conflict {number} has no choice {}; they are 1 to {most}, or 0",
+                    one["choice"]
+                ));
                 continue;
             }
         };
@@ -197,7 +206,8 @@ pub(super) fn lines(open: &[Open], rulings: &[Ruling], blind: &Blind, asked: &As
         match ruling.side.and_then(|side| sides.get(side)) {
             Some(side) => {
                 lines.push(format!("    {}  as {} said", show(&side.value, 60), names(&side.by)));
-                for (_, other) in sides.iter().enumerate().filter(|(at, _)| Some(*at) != ruling.side).take(4) {
+                for (_, other) in sides.iter().enumerate().filter(|(at, _)| Some(*at) != ruling.side).take(4)
+                {
                     lines.push(format!("    not {}  ({})", show(&other.value, 60), names(&other.by)));
                 }
             }

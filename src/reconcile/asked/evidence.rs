@@ -54,7 +54,8 @@ pub(super) fn open(inner: &str, computed: &Reconciled, facts: &Reconciled, blind
 
 /// Two whole texts of several lines are no alternatives: there is nothing to choose between.
 fn can_be_decided(conflict: &Conflict) -> bool {
-    let is_short = |value: &Value| value.as_str().is_none_or(|text| text.len() <= 200 && !text.contains('\n'));
+    let is_short =
+        |value: &Value| value.as_str().is_none_or(|text| text.len() <= 200 && !text.contains('\n'));
     conflict.sides.len() > 1
         && (!conflict.pointer.is_empty() || conflict.sides.iter().all(|side| is_short(&side.value)))
 }
@@ -88,7 +89,8 @@ fn places(inner: &str, json: &Value) -> Vec<(Option<usize>, String)> {
 }
 
 fn shown(hidden: &Conflict, order: &[usize], item: Option<&Value>, blind: &Blind) -> String {
-    let field = if hidden.pointer.is_empty() { String::new() } else { format!(", field `{}`", hidden.pointer) };
+    let field =
+        if hidden.pointer.is_empty() { String::new() } else { format!(", field `{}`", hidden.pointer) };
     let mut lines = vec![format!("{}{field}", hidden.about)];
     for (number, at) in (1..).zip(order) {
         let Some(side) = hidden.sides.get(*at) else { continue };

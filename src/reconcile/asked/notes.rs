@@ -83,7 +83,8 @@ impl Reading {
         );
         let note = object(&[("note", json!({"type": "string"})), ("cites", labels())]);
         let notes = object(&[("notes", json!({"type": "array", "items": note}))]);
-        let purpose = format!("read {} ({} of {})", counted(batch.len(), "answer"), self.read + 1, batches.len());
+        let purpose =
+            format!("read {} ({} of {})", counted(batch.len(), "answer"), self.read + 1, batches.len());
         Some(Question { prompt, schema: notes.into(), purpose })
     }
 
@@ -96,11 +97,16 @@ impl Reading {
         let mut text = String::new();
         let mut wrong = Vec::new();
         for note in answer["notes"].as_array().map(Vec::as_slice).unwrap_or_default() {
-            let cites: Vec<&str> = note["cites"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let cites: Vec<&str> =
+                note["cites"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             wrong.extend(
-                cites.iter().filter(|cite| blind.find(cite).is_none()).map(|cite| format!("there is no answer `{cite}`")),
+                cites
+                    .iter()
+                    .filter(|cite| blind.find(cite).is_none())
+                    .map(|cite| format!("there is no answer `{cite}`")),
             );
-            let cites: Vec<String> = cites.iter().map(|cite| format!("@{}", cite.trim_start_matches('@'))).collect();
+            let cites: Vec<String> =
+                cites.iter().map(|cite| format!("@{}", cite.trim_start_matches('@'))).collect();
             let said = note["note"].as_str().unwrap_or_default().trim();
             if cites.is_empty() {
                 wrong.push(format!("this note cites no answer: {}", excerpt(said, 80).0));
@@ -136,7 +142,8 @@ impl Reading {
 impl Material {
     fn shown(&self, most: usize) -> (String, usize) {
         let (text, left_out) = excerpt(&self.text, most);
-        let about = self.about.as_ref().map(|about| format!("{} is about: {about}\n", self.name)).unwrap_or_default();
+        let about =
+            self.about.as_ref().map(|about| format!("{} is about: {about}\n", self.name)).unwrap_or_default();
         (format!("{about}{}\n\n", enclosed(&self.name, &text)), left_out)
     }
 }

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::wording::{counted, show};
 use super::super::Reconciled;
+use super::super::wording::{counted, show};
 use super::blind::Blind;
 use super::decision::{self, FACTS, Ruling};
 use super::evidence::Open;
@@ -61,7 +61,11 @@ impl Synthesis {
     }
 
     fn task(&self) -> &str {
-        if self.prompt.trim().is_empty() { "Answer the goal from the agents' answers." } else { self.prompt.trim() }
+        if self.prompt.trim().is_empty() {
+            "Answer the goal from the agents' answers."
+        } else {
+            self.prompt.trim()
+        }
     }
 
     pub(super) fn question(&self, inquiry: &Inquiry) -> Option<Question> {
@@ -117,10 +121,8 @@ impl Synthesis {
             ("claim", json!({"type": "string"})),
             ("cites", json!({"type": "array", "items": cite})),
         ]);
-        let mut fields = vec![
-            ("answer", json!({"type": "string"})),
-            ("claims", json!({"type": "array", "items": claim})),
-        ];
+        let mut fields =
+            vec![("answer", json!({"type": "string"})), ("claims", json!({"type": "array", "items": claim}))];
         if self.decides && !self.open.is_empty() {
             fields.push(("decisions", decision::schema()));
         }
@@ -172,10 +174,7 @@ impl Synthesis {
     pub(super) fn finish(self, computed: Reconciled, blind: &Blind, asked: &Asked) -> Reconciled {
         let Some(answered) = self.answer else { return computed };
         let Reconciled { json: own, conflicts, .. } = computed;
-        let mut own = match own {
-            Value::Object(map) => map,
-            other => Map::from_iter([("result".to_owned(), other)]),
-        };
+        let mut own = decision::fields(own);
         let census = own.remove("census").unwrap_or_default();
         own.remove("conflicts");
         let open = decision::still_open(conflicts, &self.open, &answered.rulings);
@@ -188,7 +187,10 @@ impl Synthesis {
         json.insert("unresolved".to_owned(), json!(answered.unresolved));
         json.insert("labels".to_owned(), json!(blind.all));
         json.insert("asked".to_owned(), json!(asked));
-        json.insert("read".to_owned(), json!({"rounds": self.reading.rounds, "left_out_bytes": self.left_out}));
+        json.insert(
+            "read".to_owned(),
+            json!({"rounds": self.reading.rounds, "left_out_bytes": self.left_out}),
+        );
         json.insert("computed".to_owned(), Value::Object(own));
         json.insert("conflicts".to_owned(), json!(open));
 
@@ -235,7 +237,9 @@ fn claim_of(claim: &Value, blind: &Blind, wrong: &mut Vec<String>) -> Claim {
         wrong.push("a claim is empty".to_owned());
     }
     let said = blind.reveal(&said).unwrap_or_else(|unknown| {
-        wrong.extend(unknown.iter().map(|cite| format!("the claim \"{short}\" cites {cite}, which is not there")));
+        wrong.extend(
+            unknown.iter().map(|cite| format!("the claim \"{short}\" cites {cite}, which is not there")),
+        );
         String::new()
     });
     let cites = claim["cites"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -252,7 +256,9 @@ fn claim_of(claim: &Value, blind: &Blind, wrong: &mut Vec<String>) -> Claim {
         };
         if !stands_in(quote, &one.text) {
             let quote = show(&Value::from(quote), 80);
-            wrong.push(format!("answer {label} does not contain the words \"{quote}\" that are quoted from it"));
+            wrong.push(format!(
+                "answer {label} does not contain the words \"{quote}\" that are quoted from it"
+            ));
         }
         found.push((one.call.clone(), quote.to_owned()));
     }
