@@ -46,7 +46,6 @@ unbuilt! {
     KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
     STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";
     PATCH = "the strategy `patch`", "use `compare`, or a `command` of your own";
-    GEMINI = "the api `gemini`", "reach the model through `openrouter`, or a provider with `api: openai-chat`";
 }
 
 #[cfg(test)]

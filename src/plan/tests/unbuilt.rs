@@ -21,7 +21,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
         (agent("{ command: claude }"), "claude"),
         (agent("{ command: [x], output: stream-json }"), "stream-json"),
         (top("reconcile: { strategy: patch }"), "patch"),
-        (agent("{ model: gemini/gemini-3-pro }"), "gemini/gemini-3-pro"),
     ];
     for (text, place) in &table {
         let loaded = read(text);
