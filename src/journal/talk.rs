@@ -72,6 +72,7 @@ impl Talks {
             | Event::Reconciled { .. }
             | Event::ConflictsFound { .. }
             | Event::Warned { .. }
+            | Event::NoticeDelivered { .. }
             | Event::RunFinished(_) => {}
         }
     }
