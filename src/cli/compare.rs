@@ -28,7 +28,8 @@ pub fn compare(options: &Compare, terminal: &Terminal) -> Result<u8, Complaint> 
     }
     let inputs = inputs(&first, &options.with)?;
     let result = reconcile("compare", &Map::new(), &inputs);
-    let result = result.map_err(|error| Complaint { code: super::exit::FAILED, message: error.to_string() })?;
+    let result =
+        result.map_err(|error| Complaint { code: super::exit::FAILED, message: error.to_string() })?;
     show(&result, options.output, terminal)?;
     Ok(0)
 }
@@ -86,8 +87,11 @@ impl Pair<'_> {
 
     /// Time and money of both, in words.
     fn figures(&self) -> [String; 2] {
-        let time = |outcome: Option<&Outcome>| outcome.map_or_else(|| "-".to_owned(), |one| human_duration(one.took));
-        let cost = |outcome: Option<&Outcome>| outcome.and_then(|one| one.usage.cost).map(|cost| cost.to_string());
+        let time = |outcome: Option<&Outcome>| {
+            outcome.map_or_else(|| "-".to_owned(), |one| human_duration(one.took))
+        };
+        let cost =
+            |outcome: Option<&Outcome>| outcome.and_then(|one| one.usage.cost).map(|cost| cost.to_string());
         let both = |a: String, b: String| if a == b { a } else { format!("{a} → {b}") };
         let money = match (cost(self.then), cost(self.now)) {
             (None, None) => String::new(),
@@ -128,7 +132,8 @@ fn table(pairs: &[Pair<'_>], [then, now]: [&str; 2]) -> String {
     let same = pairs.iter().filter(|pair| pair.change() == "same").count();
     let mut lines = vec![format!("{then} → {now}: {same} of {} the same", pairs.len())];
     // What changed comes first: that is what one looks for.
-    let (same, changed): (Vec<&Pair<'_>>, Vec<&Pair<'_>>) = pairs.iter().partition(|pair| pair.change() == "same");
+    let (same, changed): (Vec<&Pair<'_>>, Vec<&Pair<'_>>) =
+        pairs.iter().partition(|pair| pair.change() == "same");
     let width = pairs.iter().map(|pair| pair.name.chars().count()).max().unwrap_or(0).min(32);
     for pair in changed.iter().chain(&same) {
         let [time, money] = pair.figures();
@@ -147,7 +152,11 @@ fn markdown(pairs: &[Pair<'_>], [then, now]: [&str; 2]) -> String {
     let mut text = format!("| call | {then} → {now} | time | cost |\n| --- | --- | --- | --- |\n");
     for pair in pairs {
         let [time, money] = pair.figures();
-        text.push_str(&format!("| {} | {} | {time} | {money} |\n", pair.name.replace('|', "\\|"), pair.change()));
+        text.push_str(&format!(
+            "| {} | {} | {time} | {money} |\n",
+            pair.name.replace('|', "\\|"),
+            pair.change()
+        ));
     }
     text
 }

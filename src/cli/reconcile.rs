@@ -27,10 +27,16 @@ const CONFLICT: u8 = 3;
 pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complaint> {
     let view = read(&options.run)?;
     let mut settings = step_of(options)?;
-    let strategy = options.strategy.clone().or_else(|| taken(&mut settings, "strategy")).unwrap_or_else(|| "collect".to_owned());
+    let strategy = options
+        .strategy
+        .clone()
+        .or_else(|| taken(&mut settings, "strategy"))
+        .unwrap_or_else(|| "collect".to_owned());
     let of: Vec<String> = match settings.remove("of") {
         None => options.of.clone(),
-        Some(Value::Array(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        }
         Some(name) => name.as_str().map(str::to_owned).into_iter().collect(),
     };
     let min = settings.remove("min").map(quantity).transpose()?;
@@ -115,7 +121,8 @@ fn step_of(options: &Reconcile) -> Result<Map<String, Value>, Complaint> {
     let mut step = Map::new();
     if let Some(file) = &options.file {
         let text = std::fs::read_to_string(file);
-        let text = text.map_err(|error| Complaint::usage(format!("cannot read {}: {error}", file.display())))?;
+        let text =
+            text.map_err(|error| Complaint::usage(format!("cannot read {}: {error}", file.display())))?;
         let read: Value = serde_yaml::from_str(&text)
             .map_err(|error| Complaint::usage(format!("{} is no YAML: {error}", file.display())))?;
         let read = read.get("reconcile").cloned().unwrap_or(read);
