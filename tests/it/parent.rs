@@ -36,7 +36,7 @@ const VERDICTS: &str = r#"
 goal: Is the release good to go?
 calls:
   one: { run: "echo '{\"verdict\": \"ship\"}'", output: { format: json } }
-  two: { run: "echo '{\"verdict\": \"hold\"}'", output: { format: json } }
+  two: { run: "echo '{\"verdict\": \"hold\"}'", output: { format: json }, needs: { note: done } }
   dead: { run: "exit 3", on_error: ignore }
   note: { background: true, run: "echo generated 4 files" }
 "#;

@@ -189,8 +189,8 @@ fn the_parent_settles_what_reviewers_disagree_on_and_says_why() {
     let ran = Folder::new().run(&["run", plan.to_str().unwrap()]).expect_code(0);
     for words in [
         "DECIDED BY THE PARENT",
-        "critical  as gemini said",
-        "not high  (claude, codex)",
+        "critical  as codex said",
+        "not high  (claude, gemini)",
         "because Two workers",
     ] {
         assert!(ran.out.contains(words), "{words}:\n{}", ran.out);
