@@ -1,4 +1,6 @@
-//! How much may go on at once, and how long to wait before trying again.
+//! How much may go on at once, how fast, and for how much; and how long to wait before trying again.
 
 pub mod backoff;
+pub mod gate;
+pub mod gates;
 pub mod places;
