@@ -49,6 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let world = Arc::new(World {
         journal: Arc::new(journal),
         resumed: false,
+        cache: None,
         agents: Agents::new(client, Surroundings::default()),
         places: Places::new(plan.limits.concurrency, plan.limits.calls),
         stop: Stop::default(),

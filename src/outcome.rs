@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::id::RunId;
 use crate::unit::{Tokens, Usd, millis};
 
 /// The one word for how a call ended.
@@ -155,6 +156,9 @@ pub struct Usage {
     /// Of `input`: read from the provider's prompt cache.
     #[serde(default, skip_serializing_if = "Tokens::is_zero")]
     pub cached: Tokens,
+    /// Of `input`: written to the provider's prompt cache, which some bill higher; zero where it is not said.
+    #[serde(default, skip_serializing_if = "Tokens::is_zero")]
+    pub cache_written: Tokens,
     /// Of `output`: spent on reasoning.
     #[serde(default, skip_serializing_if = "Tokens::is_zero")]
     pub reasoning: Tokens,
@@ -177,6 +181,7 @@ impl Usage {
         self.input += other.input;
         self.output += other.output;
         self.cached += other.cached;
+        self.cache_written += other.cache_written;
         self.reasoning += other.reasoning;
         self.requests += other.requests;
     }
@@ -213,6 +218,9 @@ pub struct Outcome {
     /// True when an earlier result was taken over instead of running it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reused: bool,
+    /// The run whose result it is, where it came out of the cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_from: Option<RunId>,
     /// How many earlier starts of it were cut off because fanout was killed. What those did is not
     /// known: a command may have had its effect, a model request may be billed.
     #[serde(default, skip_serializing_if = "is_none")]
@@ -238,6 +246,7 @@ impl Outcome {
             took: Duration::ZERO,
             agent: None,
             reused: false,
+            cached_from: None,
             interrupted: 0,
         }
     }

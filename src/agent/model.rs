@@ -100,6 +100,8 @@ impl Model<'_> {
             max_tokens: self.settings.max_tokens,
             temperature: self.settings.temperature,
             effort: self.settings.effort.clone(),
+            tools: Vec::new(),
+            cache: false,
         };
         let bounds = Bounds { deadline: Some(ask.deadline), idle: ask.idle_timeout };
         let on_progress = |progress: Progress<'_>| {

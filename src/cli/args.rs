@@ -66,6 +66,8 @@ pub enum Command {
     Rm(Rm),
     /// Remove old runs.
     Gc(Gc),
+    /// List the results that later runs can take over (`cache:` in a plan), or clear them.
+    Cache(CacheArgs),
     /// Print a shell completion script.
     Completions(Completions),
     /// Ends a run's processes when fanout itself is killed; started by `run`.
@@ -133,6 +135,9 @@ pub struct How {
     /// Say nothing but problems on standard error.
     #[arg(long, short)]
     pub quiet: bool,
+    /// Take no result out of the cache and keep none.
+    #[arg(long)]
+    pub no_cache: bool,
     /// Never ask at the terminal: an `ask` call needs an answer or a default.
     #[arg(long)]
     pub no_input: bool,
@@ -396,6 +401,31 @@ pub struct Gc {
     /// Only say what would be removed.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `fanout cache`.
+#[derive(Debug, Args)]
+pub struct CacheArgs {
+    /// What to do; lists them when left out.
+    #[command(subcommand)]
+    pub action: Option<CacheAction>,
+    /// As one JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with the cache.
+#[derive(Debug, Subcommand)]
+pub enum CacheAction {
+    /// Remove results: all, or those named.
+    Clear {
+        /// A call's name, or the first digits of a key (six or more).
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Only what was kept longer ago than this: `30d`, `12h`.
+        #[arg(long, value_name = "AGE")]
+        older_than: Option<String>,
+    },
 }
 
 /// `fanout completions`.

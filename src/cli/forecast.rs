@@ -62,6 +62,7 @@ pub fn rehearse(
             journal: Arc::new(journal),
             resumed: true,
             rehearsal: true,
+            cache: None,
             agents: run::agents(&ready.plan, &run, None),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
             stop: Stop::default(),

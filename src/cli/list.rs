@@ -173,7 +173,7 @@ fn took(glance: &Glance, now: Timestamp) -> Duration {
 }
 
 /// How long ago, in one unit: `12s`, `4m`, `3h`, `9d`.
-fn age(then: Timestamp, now: Timestamp) -> String {
+pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs().max(0);
     match seconds {
         0..=59 => format!("{seconds}s"),

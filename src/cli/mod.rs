@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod ask;
+pub mod cache;
 pub mod detach;
 pub mod diagnostics;
 pub mod earlier;
@@ -131,6 +132,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         Command::Stop(options) => held::stop(&options, terminal),
         Command::Rm(options) => remove::rm(&options, terminal),
         Command::Gc(options) => remove::gc(&options, terminal),
+        Command::Cache(options) => cache::cache(&options, terminal),
         Command::Completions(options) => {
             let mut script = Vec::new();
             clap_complete::generate(options.shell, &mut Cli::command(), "fanout", &mut script);

@@ -37,7 +37,7 @@ pub fn rm(options: &Rm, terminal: &Terminal) -> Result<u8, Complaint> {
 /// [`Complaint`] when a run could not be removed, or `--older-than` is no length of time.
 pub fn gc(options: &Gc, terminal: &Terminal) -> Result<u8, Complaint> {
     let older_than = match (&options.older_than, options.keep) {
-        (Some(text), _) => Some(age(text)?),
+        (Some(text), _) => Some(length(text)?),
         (None, Some(_)) => None,
         (None, None) => Some(Duration::from_secs(DAYS * 86_400)),
     };
@@ -57,7 +57,7 @@ pub fn gc(options: &Gc, terminal: &Terminal) -> Result<u8, Complaint> {
 }
 
 /// A length of time, in days too.
-fn age(text: &str) -> Result<Duration, Complaint> {
+pub(super) fn length(text: &str) -> Result<Duration, Complaint> {
     let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok());
     match days {
         Some(days) => Ok(Duration::from_secs(days.saturating_mul(86_400))),
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn days_are_a_length_of_time_here() {
-        assert_eq!(age("30d").unwrap(), Duration::from_secs(30 * 86_400));
-        assert_eq!(age("12h").unwrap(), Duration::from_secs(12 * 3600));
-        assert!(age("30").is_err() && age("soon").is_err());
+        assert_eq!(length("30d").unwrap(), Duration::from_secs(30 * 86_400));
+        assert_eq!(length("12h").unwrap(), Duration::from_secs(12 * 3600));
+        assert!(length("30").is_err() && length("soon").is_err());
     }
 }

@@ -13,6 +13,7 @@ use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
 use crate::id::{CallId, RunId};
+use crate::journal::cache::Cache;
 use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
@@ -156,6 +157,7 @@ pub fn go(
         let world = Arc::new(World {
             resumed: earlier.is_some(),
             rehearsal: false,
+            cache: (!how.no_cache).then(|| Cache::at(&root())),
             agents: agents(&ready.plan, &run, reaper.clone()),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls)
                 .with_made(earlier.map_or(0, earlier::made)),

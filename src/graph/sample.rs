@@ -200,6 +200,7 @@ impl Sample {
             check: None,
             attempts: 1,
             repeat: None,
+            cache: crate::plan::Cache::Off,
             pass: Pass {
                 fields: Vec::new(),
                 max_tokens: Tokens(16_000),

@@ -14,6 +14,7 @@
 //! Invariant: durable before visible. A [`Durable`] comes from here and nowhere else.
 
 mod blob;
+pub mod cache;
 mod durable;
 mod follow;
 mod line;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::complaint::Complaint;
 use super::dialect::{Dialect, Draft, Ending, Fault, Fold, Step, count, garbled, text};
-use super::{Message, Request, Stop, schema};
+use super::{Message, Request, Stop, ToolCall, ToolResult, ToolSpec, calls, schema};
 use crate::outcome::Usage;
 use crate::unit::Tokens;
 
@@ -39,10 +39,18 @@ impl Dialect for Messages {
         if let Some(system) = &request.system {
             body.insert("system".to_owned(), json!(system));
         }
+        if !request.tools.is_empty() {
+            body.insert("tools".to_owned(), request.tools.iter().map(tool).collect());
+        }
         let messages = request.messages.iter().map(|message| match message {
             Message::User(text) => json!({"role": "user", "content": text}),
             Message::Assistant(text) => json!({"role": "assistant", "content": text}),
             Message::Echo(content) => json!({"role": "assistant", "content": content}),
+            Message::Results { results, note } => {
+                // The results come first: text before them is refused.
+                let note = note.iter().map(|text| json!({"type": "text", "text": text}));
+                json!({"role": "user", "content": results.iter().map(result).chain(note).collect::<Value>()})
+            }
         });
         body.insert("messages".to_owned(), messages.collect());
         if let Some(temperature) = request.temperature {
@@ -62,14 +70,35 @@ impl Dialect for Messages {
         Value::Object(body)
     }
 
-    fn fold(&self) -> Box<dyn Fold> {
-        Box::new(MessageFold::default())
+    fn fold(&self, messages: usize) -> Box<dyn Fold> {
+        Box::new(MessageFold { messages, ..MessageFold::default() })
     }
+}
+
+fn tool(tool: &ToolSpec) -> Value {
+    json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters})
+}
+
+fn result(result: &ToolResult) -> Value {
+    let mut block = Map::new();
+    block.insert("type".to_owned(), json!("tool_result"));
+    block.insert("tool_use_id".to_owned(), json!(result.id));
+    match (result.text.is_empty(), result.is_error) {
+        (true, false) => {}
+        // An error without a word is refused.
+        (true, true) => drop(block.insert("content".to_owned(), json!("It failed and said nothing."))),
+        (false, _) => drop(block.insert("content".to_owned(), json!(result.text))),
+    }
+    if result.is_error {
+        block.insert("is_error".to_owned(), json!(true));
+    }
+    Value::Object(block)
 }
 
 /// One response, so far.
 #[derive(Debug, Default)]
 struct MessageFold {
+    messages: usize,
     blocks: BTreeMap<u64, Block>,
     shown: String,
     stop_reason: Option<String>,
@@ -212,6 +241,7 @@ impl Fold for MessageFold {
             input: counts.fresh + counts.written + counts.read,
             output: counts.output,
             cached: counts.read,
+            cache_written: counts.written,
             requests: 1,
             ..Usage::default()
         })
@@ -222,21 +252,43 @@ impl Fold for MessageFold {
         let reason = self.stop_reason.unwrap_or_default();
         let is_cut = matches!(reason.as_str(), "max_tokens" | "model_context_window_exceeded");
         let mut answer = String::new();
-        let mut content = Vec::new();
+        let (mut content, mut calls) = (Vec::new(), Vec::new());
         for block in self.blocks.into_values() {
-            match block.finish() {
+            let is_call = block.start.get("type").and_then(Value::as_str) == Some("tool_use");
+            let (mut block, input) = match block.finish() {
                 Ok(block) => {
-                    if text(&block, "type") == Some("text") {
-                        answer.push_str(text(&block, "text").unwrap_or_default());
-                    }
-                    content.push(block);
+                    let input = calls::object(block.get("input").cloned().unwrap_or_default());
+                    (block, input)
                 }
                 // A tool call that was cut off has half of its input: it is no call.
-                Err(_) if is_cut => {}
-                Err(fault) => return Err(fault),
+                Err(_) if is_cut => continue,
+                Err(Bad { block, why }) if is_call => (block, Err(why)),
+                Err(Bad { why, .. }) => return Err(Fault::Garbled(why)),
+            };
+            if is_call {
+                if input.is_err() {
+                    // Anything but an object would be refused; the call's result tells the model.
+                    block.insert("input".to_owned(), json!({}));
+                }
+                let given = block.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
+                let id =
+                    given.map_or_else(|| calls::made_up_id(self.messages, calls.len() + 1), str::to_owned);
+                block.insert("id".to_owned(), json!(id));
+                let Some(name) = block.get("name").and_then(Value::as_str).filter(|name| !name.is_empty())
+                else {
+                    if is_cut {
+                        continue;
+                    }
+                    return Err(Fault::Garbled("a tool call has no name".to_owned()));
+                };
+                calls.push(ToolCall { id, name: name.to_owned(), input });
             }
+            let block = Value::Object(block);
+            if text(&block, "type") == Some("text") {
+                answer.push_str(text(&block, "text").unwrap_or_default());
+            }
+            content.push(block);
         }
-        let asks = content.iter().any(|block| text(block, "type") == Some("tool_use"));
         let end = match reason.as_str() {
             "max_tokens" => Ending::Truncated("`max_tokens`"),
             "model_context_window_exceeded" => Ending::Truncated("the model's context window"),
@@ -246,13 +298,13 @@ impl Fold for MessageFold {
                     detail("explanation").or_else(|| detail("category")).unwrap_or_default().to_owned(),
                 )
             }
-            _ if asks => Ending::Reply(Stop::Tools),
+            _ if !calls.is_empty() => Ending::Reply(Stop::Tools),
             "end_turn" => Ending::Reply(Stop::End),
             "stop_sequence" => Ending::Reply(Stop::StopSequence),
             "pause_turn" => Ending::Reply(Stop::Paused),
             other => Ending::Reply(Stop::Other(other.to_owned())),
         };
-        Ok(Draft { text: answer, assistant: Value::Array(content), end, usage, model: self.model })
+        Ok(Draft { text: answer, assistant: Value::Array(content), calls, end, usage, model: self.model })
     }
 }
 
@@ -314,19 +366,29 @@ impl MessageFold {
 
 impl Block {
     /// The block as it would have come in one piece.
-    fn finish(mut self) -> Result<Value, Fault> {
+    fn finish(mut self) -> Result<Map<String, Value>, Bad> {
         let kind = self.start.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         append(&mut self.start, "text", &self.text);
         append(&mut self.start, "thinking", &self.thinking);
         if !self.input.is_empty() {
-            let input = serde_json::from_str(&self.input)
-                .map_err(|error| garbled("the input of a tool call", &self.input, &error))?;
-            self.start.insert("input".to_owned(), input);
+            match serde_json::from_str(&self.input) {
+                Ok(input) => drop(self.start.insert("input".to_owned(), input)),
+                Err(_) => {
+                    let why = calls::arguments(&self.input).err().unwrap_or_default();
+                    return Err(Bad { block: self.start, why });
+                }
+            }
         } else if kind.ends_with("tool_use") && !self.start.contains_key("input") {
             self.start.insert("input".to_owned(), json!({}));
         }
-        Ok(Value::Object(self.start))
+        Ok(self.start)
     }
+}
+
+/// A block whose input is no JSON.
+struct Bad {
+    block: Map<String, Value>,
+    why: String,
 }
 
 fn append(block: &mut Map<String, Value>, key: &str, more: &str) {
@@ -371,11 +433,13 @@ mod tests {
             max_tokens: Tokens(100),
             temperature: None,
             effort: None,
+            tools: Vec::new(),
+            cache: false,
         }
     }
 
     fn fold(events: &[&str]) -> Result<Draft, Fault> {
-        let mut fold = Messages.fold();
+        let mut fold = Messages.fold(1);
         for event in events {
             fold.event("", event)?;
         }
@@ -428,6 +492,94 @@ mod tests {
     }
 
     #[test]
+    fn the_results_of_a_message_go_back_in_one_message_and_before_any_text() {
+        let result = |id: &str, text: &str, is_error| ToolResult {
+            id: id.to_owned(),
+            name: "read".to_owned(),
+            text: text.to_owned(),
+            is_error,
+        };
+        let said = json!([{"type": "tool_use", "id": "a", "name": "read", "input": {}, "new": 1}]);
+        let asked = Request {
+            messages: vec![
+                Message::User("1".to_owned()),
+                Message::Echo(said.clone().into()),
+                Message::Results {
+                    results: vec![
+                        result("a", "x", false),
+                        result("b", "no", true),
+                        result("c", "", false),
+                        result("d", "", true),
+                    ],
+                    note: Some("Go on.".to_owned()),
+                },
+            ],
+            tools: vec![ToolSpec {
+                name: "read".to_owned(),
+                description: "Reads.".to_owned(),
+                parameters: json!({"type": "object"}),
+            }],
+            ..request()
+        };
+        let body = Messages.body(&asked, "");
+        assert_eq!(
+            body["tools"],
+            json!([{"name": "read", "description": "Reads.", "input_schema": {"type": "object"}}])
+        );
+        assert_eq!(
+            body["messages"],
+            json!([
+                {"role": "user", "content": "1"},
+                {"role": "assistant", "content": said},
+                {"role": "user", "content": [
+                    {"type": "tool_result", "tool_use_id": "a", "content": "x"},
+                    {"type": "tool_result", "tool_use_id": "b", "content": "no", "is_error": true},
+                    {"type": "tool_result", "tool_use_id": "c"},
+                    {"type": "tool_result", "tool_use_id": "d", "content": "It failed and said nothing.", "is_error": true},
+                    {"type": "text", "text": "Go on."}
+                ]}
+            ])
+        );
+    }
+
+    #[test]
+    fn calls_are_read_whatever_the_stop_reason_says_and_however_their_input_came() {
+        let start = |index: u64, block: Value| {
+            json!({"type": "content_block_start", "index": index, "content_block": block}).to_string()
+        };
+        let input = |index: u64, json: &str| {
+            json!({"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": json}})
+                .to_string()
+        };
+        let events = [
+            start(0, json!({"type": "tool_use", "id": "a", "name": "f", "input": {}})),
+            start(1, json!({"type": "tool_use", "id": "", "name": "g", "input": {"x": 1}})),
+            input(0, "{\"p\":"),
+            start(2, json!({"type": "tool_use", "id": "c", "name": "h"})),
+            input(2, ""),
+            input(0, " \"q\"}"),
+            start(3, json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}})),
+            stop("end_turn"),
+        ];
+        let draft = fold(&events.each_ref().map(String::as_str)).unwrap();
+        let call = |id: &str, name: &str, input: Value| ToolCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            input: Ok(input),
+        };
+        assert_eq!(
+            draft.calls,
+            [
+                call("a", "f", json!({"p": "q"})),
+                call("call00102", "g", json!({"x": 1})),
+                call("c", "h", json!({}))
+            ]
+        );
+        assert_eq!(draft.end, Ending::Reply(Stop::Tools));
+        assert_eq!(draft.assistant[1]["id"], json!("call00102"), "the result must find its call");
+    }
+
+    #[test]
     fn blocks_of_every_type_go_back_as_they_came() {
         let draft = fold(&[
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
@@ -475,7 +627,17 @@ mod tests {
             assert!(matches!(fold(&events), Err(Fault::Garbled(_))), "{events:?}");
         }
         let (cut, done) = (stop("max_tokens"), stop("tool_use"));
-        assert!(matches!(fold(&[call, input, &done]), Err(Fault::Garbled(_))), "half an input is no call");
+        let draft = fold(&[call, input, &done]).unwrap();
+        assert_eq!(
+            draft.calls,
+            [ToolCall {
+                id: "t".to_owned(),
+                name: "n".to_owned(),
+                input: Err("the arguments are not valid JSON (EOF while parsing an object at line 1 column 4): {\"a\"".to_owned())
+            }],
+            "half an input is the model's to hear of"
+        );
+        assert_eq!(draft.assistant, json!([{"type": "tool_use", "id": "t", "name": "n", "input": {}}]));
         let draft = fold(&[call, input, &cut]).unwrap();
         assert_eq!((draft.end, draft.assistant), (Ending::Truncated("`max_tokens`"), json!([])));
     }
@@ -491,6 +653,7 @@ mod tests {
             input: Tokens(112),
             output: Tokens(30),
             cached: Tokens(100),
+            cache_written: Tokens(10),
             requests: 1,
             ..Usage::default()
         };

@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 
 use super::complaint::Complaint;
-use super::{Request, Stop, anthropic, openai_chat, openai_responses};
+use super::{Request, Stop, ToolCall, anthropic, openai_chat, openai_responses};
 use crate::outcome::Usage;
 use crate::plan::Api;
 use crate::unit::Tokens;
@@ -31,8 +31,8 @@ pub(super) trait Dialect: Sync {
     /// the vendor's own server and compatible ones do not share.
     fn body(&self, request: &Request, host: &str) -> Value;
 
-    /// A reader for one response.
-    fn fold(&self) -> Box<dyn Fold>;
+    /// A reader for one response, to a conversation of so many messages.
+    fn fold(&self, messages: usize) -> Box<dyn Fold>;
 }
 
 /// Reads one response, event by event or as one document, into a [`Draft`].
@@ -80,6 +80,7 @@ pub(super) enum Fault {
 pub(super) struct Draft {
     pub(super) text: String,
     pub(super) assistant: Value,
+    pub(super) calls: Vec<ToolCall>,
     pub(super) end: Ending,
     pub(super) usage: Option<Usage>,
     pub(super) model: Option<String>,

@@ -85,7 +85,7 @@ impl Client {
             return Err(Box::new(unspoken(provider)));
         };
         let target = Target::find(provider, &request.model, request.max_tokens, &self.keys)?;
-        let sent = Sent { target, dialect };
+        let sent = Sent { target, dialect, messages: request.messages.len() };
         let url = sent.target.url(dialect.path());
         let client = if url.scheme() == "http" { self.plain() } else { self.tls() };
         let client =
@@ -176,6 +176,8 @@ fn unspoken(provider: &Provider) -> Failure {
 struct Sent<'a> {
     target: Target<'a>,
     dialect: &'static dyn Dialect,
+    /// How many messages the conversation has.
+    messages: usize,
 }
 
 impl Sent<'_> {
@@ -255,7 +257,7 @@ impl Sent<'_> {
             let body = body::read_error(response, clock).await;
             return Err(complete(self.target.rejection(status.as_u16(), &kind, &body)));
         }
-        let mut fold = self.dialect.fold();
+        let mut fold = self.dialect.fold(self.messages);
         let at_end = match body::read(response, &mut *fold, clock, on_progress).await {
             Ok(at_end) => at_end,
             Err(broken) => {
@@ -272,12 +274,13 @@ impl Sent<'_> {
                 return Err(complete(Failure { partial, usage, ..self.target.fault(&fault) }));
             }
         };
-        let Draft { text, assistant, end, usage, model } = draft;
+        let Draft { text, assistant, calls, end, usage, model } = draft;
         let (usage, usage_estimated) = spent(usage, request_size, &text);
         let failure = match end {
             Ending::Reply(stop) => {
                 let request_id = named.clone();
-                let reply = Reply { text, assistant, stop, usage, usage_estimated, model, request_id, rate };
+                let reply =
+                    Reply { text, assistant, calls, stop, usage, usage_estimated, model, request_id, rate };
                 return Ok((reply, at_end));
             }
             Ending::Truncated(by) => self.target.truncated(by),

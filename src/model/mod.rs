@@ -11,6 +11,7 @@
 
 mod anthropic;
 mod body;
+mod calls;
 mod complaint;
 mod dialect;
 mod failure;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use calls::{ToolCall, ToolResult, ToolSpec};
 pub use failure::{Class, Failure, MAX_MESSAGE, shown};
 pub use headers::{RateHeaders, Window, rate_headers, retry_after};
 pub use http::{Bounds, Client, Settings};
@@ -44,8 +46,10 @@ pub struct Request {
     pub model: String,
     /// The system prompt.
     pub system: Option<String>,
-    /// The conversation, in order; begins and ends with a user's message.
+    /// The conversation, in order; begins with a user's message and ends with one or with results.
     pub messages: Vec<Message>,
+    /// The tools that the model may ask for; none for an answer without.
+    pub tools: Vec<ToolSpec>,
     /// What the answer must satisfy. Sent in the form that the provider's own structured
     /// output takes, which says less than the schema: validate the answer against this one.
     pub schema: Option<Arc<Value>>,
@@ -55,6 +59,9 @@ pub struct Request {
     pub temperature: Option<f64>,
     /// Reasoning effort; sent only when set.
     pub effort: Option<String>,
+    /// Whether the provider is to keep what the conversation begins with for later requests
+    /// that begin in the same way. Only some ask for a mark; the others do it by themselves.
+    pub cache: bool,
 }
 
 /// One message of a conversation.
@@ -66,6 +73,14 @@ pub enum Message {
     Assistant(String),
     /// What the model said, as it came: [`Reply::assistant`] of the same dialect, sent back untouched.
     Echo(Arc<Value>),
+    /// What all the calls of the [`Message::Echo`] before it came to. A provider takes all of
+    /// them at once or none.
+    Results {
+        /// One for each call, in their order.
+        results: Vec<ToolResult>,
+        /// What the user says with them.
+        note: Option<String>,
+    },
 }
 
 /// A complete answer of a model.
@@ -75,6 +90,8 @@ pub struct Reply {
     pub text: String,
     /// The assistant's turn in the dialect's own form, unknown fields and all, for [`Message::Echo`].
     pub assistant: Value,
+    /// What it asks for, in order. Any at all means that it is not done, whatever `stop` says.
+    pub calls: Vec<ToolCall>,
     /// Why it stopped.
     pub stop: Stop,
     /// Tokens used, one request.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::complaint::Complaint;
 use super::dialect::{Dialect, Draft, Ending, Fault, Fold, Step, count, garbled, is_openai, text};
-use super::{Message, Request, Stop, schema};
+use super::{Message, Request, Stop, ToolCall, ToolSpec, calls, schema};
 use crate::outcome::Usage;
 
 /// The dialect.
@@ -30,12 +30,24 @@ impl Dialect for ChatCompletions {
         let mut body = Map::new();
         body.insert("model".to_owned(), json!(request.model));
         let system = request.system.as_ref().map(|text| json!({"role": system_role, "content": text}));
-        let messages = request.messages.iter().map(|message| match message {
-            Message::User(text) => json!({"role": "user", "content": text}),
-            Message::Assistant(text) => json!({"role": "assistant", "content": text}),
-            Message::Echo(message) => Value::clone(message),
-        });
-        body.insert("messages".to_owned(), system.into_iter().chain(messages).collect());
+        let mut messages = Vec::from_iter(system);
+        for message in &request.messages {
+            match message {
+                Message::User(text) => messages.push(json!({"role": "user", "content": text})),
+                Message::Assistant(text) => messages.push(json!({"role": "assistant", "content": text})),
+                Message::Echo(message) => messages.push(Value::clone(message)),
+                Message::Results { results, note } => {
+                    messages.extend(results.iter().map(
+                        |result| json!({"role": "tool", "tool_call_id": result.id, "content": result.told()}),
+                    ));
+                    messages.extend(note.iter().map(|text| json!({"role": "user", "content": text})));
+                }
+            }
+        }
+        body.insert("messages".to_owned(), Value::Array(messages));
+        if !request.tools.is_empty() {
+            body.insert("tools".to_owned(), request.tools.iter().map(tool).collect());
+        }
         body.insert(max_tokens.to_owned(), json!(request.max_tokens.0));
         if let Some(temperature) = request.temperature {
             body.insert("temperature".to_owned(), json!(temperature));
@@ -52,14 +64,21 @@ impl Dialect for ChatCompletions {
         Value::Object(body)
     }
 
-    fn fold(&self) -> Box<dyn Fold> {
-        Box::new(ChatFold::default())
+    fn fold(&self, messages: usize) -> Box<dyn Fold> {
+        Box::new(ChatFold { messages, ..ChatFold::default() })
     }
+}
+
+fn tool(tool: &ToolSpec) -> Value {
+    json!({"type": "function", "function": {
+        "name": tool.name, "description": tool.description, "parameters": tool.parameters,
+    }})
 }
 
 /// One response, so far.
 #[derive(Debug, Default)]
 struct ChatFold {
+    messages: usize,
     content: String,
     /// Every other field of the message, merged.
     message: Map<String, Value>,
@@ -176,7 +195,7 @@ impl Fold for ChatFold {
     }
 
     fn finish(self: Box<Self>) -> Result<Draft, Fault> {
-        let ChatFold { content, message: mut rest, calls, finish_reason, usage, model } = *self;
+        let ChatFold { messages, content, message: mut rest, calls, finish_reason, usage, model } = *self;
         let reason = finish_reason.unwrap_or_default();
         let refusal = rest.get("refusal").and_then(Value::as_str).filter(|words| !words.is_empty());
         let end = match (refusal, reason.as_str()) {
@@ -195,11 +214,31 @@ impl Fold for ChatFold {
         let no_text = content.is_empty() && !calls.is_empty();
         message.insert("content".to_owned(), if no_text { Value::Null } else { content.as_str().into() });
         message.append(&mut rest);
+        let mut asked = Vec::new();
         if !calls.is_empty() {
-            let calls = calls.into_iter().zip(1..).map(|(call, number)| call.finish(number));
-            message.insert("tool_calls".to_owned(), calls.collect());
+            let mut echo = Vec::new();
+            for (mut call, number) in calls.into_iter().zip(1..) {
+                if call.name.is_empty() {
+                    if matches!(end, Ending::Truncated(_)) {
+                        continue;
+                    }
+                    return Err(Fault::Garbled("a tool call has no name".to_owned()));
+                }
+                if call.id.is_empty() {
+                    call.id = calls::made_up_id(messages, number);
+                }
+                let input = calls::arguments(&call.arguments);
+                if input.is_err() {
+                    // A server that reads them would refuse the whole conversation from now on;
+                    // the call's result tells the model.
+                    call.arguments = "{}".to_owned();
+                }
+                asked.push(ToolCall { id: call.id.clone(), name: call.name.clone(), input });
+                echo.push(call.finish());
+            }
+            message.insert("tool_calls".to_owned(), Value::Array(echo));
         }
-        Ok(Draft { text: content, assistant: Value::Object(message), end, usage, model })
+        Ok(Draft { text: content, assistant: Value::Object(message), calls: asked, end, usage, model })
     }
 }
 
@@ -292,6 +331,7 @@ impl ChatFold {
             input: known.input.max(read(&["prompt_tokens"])),
             output: known.output.max(read(&["completion_tokens"])),
             cached: known.cached.max(read(&["prompt_tokens_details", "cached_tokens"])),
+            cache_written: known.cache_written.max(read(&["prompt_tokens_details", "cache_write_tokens"])),
             reasoning: known.reasoning.max(read(&["completion_tokens_details", "reasoning_tokens"])),
             requests: 1,
             cost: None,
@@ -300,12 +340,11 @@ impl ChatFold {
 }
 
 impl Call {
-    /// The call as it goes back; `number` names one that came without an id.
-    fn finish(self, number: usize) -> Value {
-        let id = if self.id.is_empty() { format!("call_{number}") } else { self.id };
+    /// The call as it goes back.
+    fn finish(self) -> Value {
         let arguments = if self.arguments.is_empty() { "{}".to_owned() } else { self.arguments };
         let mut call = Map::new();
-        call.insert("id".to_owned(), id.into());
+        call.insert("id".to_owned(), self.id.into());
         let mut rest = self.rest;
         call.insert("type".to_owned(), rest.shift_remove("type").unwrap_or_else(|| "function".into()));
         let mut function = Map::new();
@@ -321,10 +360,11 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ToolResult;
     use crate::unit::Tokens;
 
     fn fold(chunks: &[Value]) -> Result<Draft, Fault> {
-        let mut fold = ChatCompletions.fold();
+        let mut fold = ChatCompletions.fold(1);
         for chunk in chunks {
             fold.event("", &chunk.to_string())?;
         }
@@ -348,6 +388,8 @@ mod tests {
             max_tokens: Tokens(9),
             temperature: None,
             effort: None,
+            tools: Vec::new(),
+            cache: false,
         }
     }
 
@@ -408,7 +450,61 @@ mod tests {
         assert_eq!(calls(&no_index), two);
         let no_id =
             [delta(json!({"tool_calls": [{"index": 0, "id": "", "function": function("f", json!("{}"))}]}))];
-        assert_eq!(calls(&no_id)[0]["id"], json!("call_1"));
+        assert_eq!(calls(&no_id)[0]["id"], json!("call00101"));
+    }
+
+    #[test]
+    fn the_results_of_a_message_go_back_one_message_each() {
+        let result = |id: &str, text: &str, is_error| ToolResult {
+            id: id.to_owned(),
+            name: "read".to_owned(),
+            text: text.to_owned(),
+            is_error,
+        };
+        let said = json!({"role": "assistant", "content": null, "reasoning": "hm", "tool_calls": []});
+        let asked = Request {
+            system: None,
+            messages: vec![
+                Message::User("1".to_owned()),
+                Message::Echo(said.clone().into()),
+                Message::Results {
+                    results: vec![result("a", "x", false), result("b", "no", true)],
+                    note: Some("Go on.".to_owned()),
+                },
+            ],
+            tools: vec![ToolSpec {
+                name: "read".to_owned(),
+                description: "Reads.".to_owned(),
+                parameters: json!({"type": "object"}),
+            }],
+            ..request()
+        };
+        let body = ChatCompletions.body(&asked, "");
+        let function = json!({"name": "read", "description": "Reads.", "parameters": {"type": "object"}});
+        assert_eq!(body["tools"], json!([{"type": "function", "function": function}]));
+        assert_eq!(
+            body["messages"],
+            json!([
+                {"role": "user", "content": "1"}, said,
+                {"role": "tool", "tool_call_id": "a", "content": "x"},
+                {"role": "tool", "tool_call_id": "b", "content": "Error: no"},
+                {"role": "user", "content": "Go on."}
+            ])
+        );
+    }
+
+    #[test]
+    fn arguments_that_are_no_json_are_an_error_for_the_model_and_do_not_go_back() {
+        let chunk = json!({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{\"x\": "}}]});
+        let draft = fold(&[delta(chunk), finish("stop")]).unwrap();
+        let why = "the arguments are not valid JSON (EOF while parsing a value at line 1 column 6): {\"x\":";
+        let call = ToolCall { id: "a".to_owned(), name: "f".to_owned(), input: Err(why.to_owned()) };
+        assert_eq!((draft.calls, draft.end), (vec![call], Ending::Reply(Stop::Tools)));
+        assert_eq!(draft.assistant["tool_calls"][0]["function"]["arguments"], json!("{}"));
+        let nameless =
+            delta(json!({"tool_calls": [{"index": 0, "id": "a", "function": {"arguments": "{}"}}]}));
+        assert!(matches!(fold(&[nameless.clone(), finish("tool_calls")]), Err(Fault::Garbled(_))));
+        assert!(matches!(fold(&[nameless, finish("length")]).unwrap().end, Ending::Truncated(_)));
     }
 
     #[test]
@@ -444,7 +540,7 @@ mod tests {
 
     #[test]
     fn the_stream_is_settled_by_a_finish_reason_and_done_by_done() {
-        let mut fold = ChatCompletions.fold();
+        let mut fold = ChatCompletions.fold(1);
         let mut step = |data: &str| fold.event("", data).unwrap();
         assert_eq!(step(&delta(json!({"content": "a"})).to_string()), Step::Progress);
         assert_eq!(step(&finish("stop").to_string()), Step::Settled);
@@ -478,7 +574,7 @@ mod tests {
 
     #[test]
     fn a_document_is_read_like_a_stream() {
-        let mut fold = ChatCompletions.fold();
+        let mut fold = ChatCompletions.fold(1);
         let message = json!({"role": "assistant", "content": "a", "annotations": []});
         let usage = json!({"prompt_tokens": 1, "completion_tokens": 2});
         fold.document(

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::complaint::Complaint;
 use super::dialect::{Dialect, Draft, Ending, Fault, Fold, Step, count, garbled, text};
-use super::{Message, Request, Stop, schema};
+use super::{Message, Request, Stop, ToolCall, ToolSpec, calls, schema};
 use crate::outcome::Usage;
 
 /// The dialect.
@@ -34,9 +34,18 @@ impl Dialect for Responses {
                 Message::User(text) => input.push(json!({"role": "user", "content": text})),
                 Message::Assistant(text) => input.push(json!({"role": "assistant", "content": text})),
                 Message::Echo(items) => input.extend(items.as_array().into_iter().flatten().cloned()),
+                Message::Results { results, note } => {
+                    input.extend(results.iter().map(|result| {
+                        json!({"type": "function_call_output", "call_id": result.id, "output": result.told()})
+                    }));
+                    input.extend(note.iter().map(|text| json!({"role": "user", "content": text})));
+                }
             }
         }
         body.insert("input".to_owned(), Value::Array(input));
+        if !request.tools.is_empty() {
+            body.insert("tools".to_owned(), request.tools.iter().map(tool).collect());
+        }
         body.insert("max_output_tokens".to_owned(), json!(request.max_tokens.0));
         if let Some(temperature) = request.temperature {
             body.insert("temperature".to_owned(), json!(temperature));
@@ -50,20 +59,33 @@ impl Dialect for Responses {
             });
             body.insert("text".to_owned(), json!({"format": format}));
         }
+        // Without it the reasoning between the calls of a conversation could not go back.
+        if !request.tools.is_empty() {
+            body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+        }
         // The provider would keep it for thirty days.
         body.insert("store".to_owned(), json!(false));
         body.insert("stream".to_owned(), json!(true));
         Value::Object(body)
     }
 
-    fn fold(&self) -> Box<dyn Fold> {
-        Box::new(ResponseFold::default())
+    fn fold(&self, messages: usize) -> Box<dyn Fold> {
+        Box::new(ResponseFold { messages, ..ResponseFold::default() })
     }
+}
+
+/// `strict` is on where nothing is said, and then half of all schemas are refused.
+fn tool(tool: &ToolSpec) -> Value {
+    json!({
+        "type": "function", "name": tool.name, "description": tool.description,
+        "parameters": tool.parameters, "strict": false,
+    })
 }
 
 /// One response, so far.
 #[derive(Debug, Default)]
 struct ResponseFold {
+    messages: usize,
     shown: String,
     /// Finished items by their place, for servers whose last event leaves `output` empty.
     items: BTreeMap<u64, Value>,
@@ -144,6 +166,7 @@ impl Fold for ResponseFold {
             input: count(usage, &["input_tokens"]).unwrap_or_default(),
             output: count(usage, &["output_tokens"]).unwrap_or_default(),
             cached: count(usage, &["input_tokens_details", "cached_tokens"]).unwrap_or_default(),
+            cache_written: count(usage, &["input_tokens_details", "cache_write_tokens"]).unwrap_or_default(),
             reasoning: count(usage, &["output_tokens_details", "reasoning_tokens"]).unwrap_or_default(),
             requests: 1,
             cost: None,
@@ -154,10 +177,11 @@ impl Fold for ResponseFold {
         let usage = self.usage();
         let mut response = self.response.unwrap_or_default();
         let model = text(&response, "model").map(str::to_owned);
-        let output = match response.get_mut("output").map(Value::take) {
+        let mut output = match response.get_mut("output").map(Value::take) {
             Some(Value::Array(output)) if !output.is_empty() => output,
             Some(_) | None => self.items.into_values().collect(),
         };
+        let calls = asked(&mut output, self.messages)?;
         let of_type = |kind: &'static str| output.iter().filter(move |item| text(item, "type") == Some(kind));
         let is_final = |item: &&Value| text(item, "phase") == Some("final_answer");
         let only_final = of_type("message").any(|item| is_final(&item));
@@ -182,20 +206,47 @@ impl Fold for ResponseFold {
             }
             (None, Some("max_output_tokens")) => Ending::Truncated("`max_tokens`"),
             (None, _) if incomplete => Ending::Truncated("the provider"),
-            (None, _) if of_type("function_call").next().is_some() => Ending::Reply(Stop::Tools),
+            (None, _) if !calls.is_empty() => Ending::Reply(Stop::Tools),
             (None, _) => Ending::Reply(Stop::End),
         };
-        Ok(Draft { text: answer, assistant: Value::Array(output), end, usage, model })
+        Ok(Draft { text: answer, assistant: Value::Array(output), calls, end, usage, model })
     }
+}
+
+/// The calls among the items. One without a `call_id` is given one, since its output must name it.
+fn asked(output: &mut [Value], messages: usize) -> Result<Vec<ToolCall>, Fault> {
+    let mut asked = Vec::new();
+    for item in output.iter_mut().filter(|item| text(item, "type") == Some("function_call")) {
+        let Some(name) = text(item, "name").filter(|name| !name.is_empty()).map(str::to_owned) else {
+            return Err(Fault::Garbled("a function call has no name".to_owned()));
+        };
+        let input = match item.get("arguments") {
+            Some(Value::String(arguments)) => calls::arguments(arguments),
+            other => calls::object(other.cloned().unwrap_or_default()),
+        };
+        let id = match text(item, "call_id").filter(|id| !id.is_empty()) {
+            Some(id) => id.to_owned(),
+            None => {
+                let id = calls::made_up_id(messages, asked.len() + 1);
+                if let Value::Object(item) = item {
+                    item.insert("call_id".to_owned(), json!(id));
+                }
+                id
+            }
+        };
+        asked.push(ToolCall { id, name, input });
+    }
+    Ok(asked)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ToolResult;
     use crate::unit::Tokens;
 
     fn fold(events: &[Value]) -> Result<Draft, Fault> {
-        let mut fold = Responses.fold();
+        let mut fold = Responses.fold(1);
         for event in events {
             fold.event(event["type"].as_str().unwrap_or_default(), &event.to_string())?;
         }
@@ -224,6 +275,8 @@ mod tests {
             max_tokens: Tokens(9),
             temperature: None,
             effort: Some("low".to_owned()),
+            tools: Vec::new(),
+            cache: false,
         };
         let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
         let format = json!({"type": "json_schema", "name": "answer", "schema": schema, "strict": false});
@@ -269,6 +322,90 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_the_function_call_items_and_their_outputs_name_them() {
+        let item = |call_id: &str, arguments: Value| json!({"type": "function_call", "id": "fc", "call_id": call_id, "name": "f", "arguments": arguments});
+        let output = [
+            item("a", json!("{\"x\":1}")),
+            item("", json!("")),
+            item("c", json!({"x": 2})),
+            item("d", json!("{")),
+        ];
+        let draft = fold(&[completed(json!({"status": "completed", "output": output}))]).unwrap();
+        let call = |id: &str, input: Result<Value, &str>| ToolCall {
+            id: id.to_owned(),
+            name: "f".to_owned(),
+            input: input.map_err(str::to_owned),
+        };
+        let why = "the arguments are not valid JSON (EOF while parsing an object at line 1 column 1): {";
+        assert_eq!(
+            draft.calls,
+            [
+                call("a", Ok(json!({"x": 1}))),
+                call("call00102", Ok(json!({}))),
+                call("c", Ok(json!({"x": 2}))),
+                call("d", Err(why))
+            ]
+        );
+        let mut echo = output;
+        echo[1]["call_id"] = json!("call00102");
+        assert_eq!((draft.assistant, draft.end), (json!(echo), Ending::Reply(Stop::Tools)));
+    }
+
+    #[test]
+    fn the_results_of_a_message_go_back_as_items() {
+        let request = Request {
+            model: "m".to_owned(),
+            system: None,
+            messages: vec![
+                Message::User("1".to_owned()),
+                Message::Echo(json!([{"type": "function_call", "call_id": "a"}]).into()),
+                Message::Results {
+                    results: vec![
+                        ToolResult {
+                            id: "a".to_owned(),
+                            name: "read".to_owned(),
+                            text: "x".to_owned(),
+                            is_error: false,
+                        },
+                        ToolResult {
+                            id: "b".to_owned(),
+                            name: "read".to_owned(),
+                            text: "no".to_owned(),
+                            is_error: true,
+                        },
+                    ],
+                    note: Some("Go on.".to_owned()),
+                },
+            ],
+            schema: None,
+            max_tokens: Tokens(9),
+            temperature: None,
+            effort: None,
+            tools: vec![ToolSpec {
+                name: "read".to_owned(),
+                description: "Reads.".to_owned(),
+                parameters: json!({"type": "object"}),
+            }],
+            cache: true,
+        };
+        let tool = json!({"type": "function", "name": "read", "description": "Reads.", "parameters": {"type": "object"}, "strict": false});
+        assert_eq!(
+            Responses.body(&request, ""),
+            json!({
+                "model": "m",
+                "input": [
+                    {"role": "user", "content": "1"}, {"type": "function_call", "call_id": "a"},
+                    {"type": "function_call_output", "call_id": "a", "output": "x"},
+                    {"type": "function_call_output", "call_id": "b", "output": "Error: no"},
+                    {"role": "user", "content": "Go on."}
+                ],
+                "tools": [tool], "max_output_tokens": 9, "include": ["reasoning.encrypted_content"],
+                "store": false, "stream": true
+            })
+        );
+    }
+
+    #[test]
     fn ends_are_told_apart() {
         let end = |response: Value| fold(&[completed(response)]).map(|draft| draft.end);
         let refusal = json!([{"type": "message", "content": [{"type": "refusal", "refusal": "no"}]}]);
@@ -276,7 +413,10 @@ mod tests {
         let cut = |reason: &str| json!({"status": "incomplete", "output": [], "incomplete_details": {"reason": reason}});
         assert_eq!(end(cut("max_output_tokens")).unwrap(), Ending::Truncated("`max_tokens`"));
         assert!(matches!(end(cut("content_filter")).unwrap(), Ending::Refused(_)));
-        assert_eq!(end(json!({"output": [{"type": "function_call"}]})).unwrap(), Ending::Reply(Stop::Tools));
+        assert_eq!(
+            end(json!({"output": [{"type": "function_call", "name": "f"}]})).unwrap(),
+            Ending::Reply(Stop::Tools)
+        );
         let failed = json!({"status": "failed", "error": {"code": "rate_limit_exceeded", "message": "slow"}});
         match end(failed) {
             Err(Fault::Complaint(complaint)) => assert_eq!(complaint.status(), 429),

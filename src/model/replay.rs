@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use serde_json::{Value, json};
 
 use super::dialect::{self, Draft, Ending, Fault, Fold, Step};
-use super::{Stop, sse};
+use super::{Stop, ToolCall, sse};
 use crate::outcome::Usage;
 use crate::plan::Api;
 use crate::unit::Tokens;
 
 /// Reads chunks as the HTTP room does; the step is that of the last event.
 fn feed(api: Api, chunks: &[&[u8]]) -> Result<(Step, Box<dyn Fold>), Fault> {
-    let mut fold = dialect::of(api).unwrap().fold();
+    let mut fold = dialect::of(api).unwrap().fold(1);
     let mut parser = sse::Parser::default();
     let mut last = Ok(Step::Ping);
     for chunk in chunks {
@@ -49,7 +49,14 @@ fn used(input: u64, output: u64, cached: u64) -> Option<Usage> {
 }
 
 fn expected(text: &str, assistant: Value, end: Ending, usage: Option<Usage>, model: &str) -> Draft {
-    Draft { text: text.to_owned(), assistant, end, usage, model: Some(model.to_owned()) }
+    let model = Some(model.to_owned());
+    Draft { text: text.to_owned(), assistant, calls: Vec::new(), end, usage, model }
+}
+
+/// The same, with one call.
+fn asking(draft: Draft, id: &str, name: &str, input: Value) -> Draft {
+    let call = ToolCall { id: id.to_owned(), name: name.to_owned(), input: Ok(input) };
+    Draft { calls: vec![call], ..draft }
 }
 
 fn recordings() -> Vec<(&'static str, Api, Draft)> {
@@ -80,15 +87,20 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
         (
             "llama-server-chat-tool-stream",
             Api::OpenAiChat,
-            expected(
-                "",
-                json!({"role": "assistant", "content": null, "tool_calls": [{
-                    "id": "XwEVvbGQk36KEmFTYMjlKI0ft4Frd9fa", "type": "function",
-                    "function": {"name": "read_file", "arguments": "{\"path\" :\"a.txt\",\"n\" :7 }"}
-                }]}),
-                Ending::Reply(Stop::Tools),
-                used(724, 60, 723),
-                "tiny-tool",
+            asking(
+                expected(
+                    "",
+                    json!({"role": "assistant", "content": null, "tool_calls": [{
+                        "id": "XwEVvbGQk36KEmFTYMjlKI0ft4Frd9fa", "type": "function",
+                        "function": {"name": "read_file", "arguments": "{\"path\" :\"a.txt\",\"n\" :7 }"}
+                    }]}),
+                    Ending::Reply(Stop::Tools),
+                    used(724, 60, 723),
+                    "tiny-tool",
+                ),
+                "XwEVvbGQk36KEmFTYMjlKI0ft4Frd9fa",
+                "read_file",
+                json!({"path": "a.txt", "n": 7}),
             ),
         ),
         (
@@ -127,16 +139,21 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
         (
             "mock-messages-tool-stream",
             Api::Anthropic,
-            expected(
-                "I will read the file.",
-                json!([
-                    {"type": "text", "text": "I will read the file."},
-                    {"type": "tool_use", "id": "toolu_DlwoSogLUJElg1HY", "name": "Read",
-                     "input": {"file_path": "/tmp/repo/docs/meeting/notes.txt"}}
-                ]),
-                Ending::Reply(Stop::Tools),
-                used(0, 0, 0),
-                "c",
+            asking(
+                expected(
+                    "I will read the file.",
+                    json!([
+                        {"type": "text", "text": "I will read the file."},
+                        {"type": "tool_use", "id": "toolu_DlwoSogLUJElg1HY", "name": "Read",
+                         "input": {"file_path": "/tmp/repo/docs/meeting/notes.txt"}}
+                    ]),
+                    Ending::Reply(Stop::Tools),
+                    used(0, 0, 0),
+                    "c",
+                ),
+                "toolu_DlwoSogLUJElg1HY",
+                "Read",
+                json!({"file_path": "/tmp/repo/docs/meeting/notes.txt"}),
             ),
         ),
         (
@@ -153,13 +170,18 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
         (
             "llama-server-messages-tool-stream",
             Api::Anthropic,
-            expected(
-                "",
-                json!([{"type": "tool_use", "id": "8Nh3aGfLSYJ69HWo9jFKCj4OtliCdOKC", "name": "read_file",
-                        "input": {"path": "b.txt", "n": 2}}]),
-                Ending::Reply(Stop::Tools),
-                used(724, 69, 723),
-                "tiny-tool",
+            asking(
+                expected(
+                    "",
+                    json!([{"type": "tool_use", "id": "8Nh3aGfLSYJ69HWo9jFKCj4OtliCdOKC", "name": "read_file",
+                            "input": {"path": "b.txt", "n": 2}}]),
+                    Ending::Reply(Stop::Tools),
+                    used(724, 69, 723),
+                    "tiny-tool",
+                ),
+                "8Nh3aGfLSYJ69HWo9jFKCj4OtliCdOKC",
+                "read_file",
+                json!({"path": "b.txt", "n": 2}),
             ),
         ),
         (
@@ -180,16 +202,21 @@ fn recordings() -> Vec<(&'static str, Api, Draft)> {
         (
             "llama-server-responses-tool-stream",
             Api::OpenAiResponses,
-            expected(
-                "",
-                json!([{
-                    "id": "fc_GuC9uqyFQlJORbAF7H1G0bCn1ZpqyLA2", "type": "function_call", "status": "completed",
-                    "arguments": "{\"path\"\n\t\t\t\t:\"b.txt\",\"n\":3 }",
-                    "call_id": "call_GuC9uqyFQlJORbAF7H1G0bCn1ZpqyLA2", "name": "read_file"
-                }]),
-                Ending::Reply(Stop::Tools),
-                used(524, 62, 523),
-                "tiny-tool",
+            asking(
+                expected(
+                    "",
+                    json!([{
+                        "id": "fc_GuC9uqyFQlJORbAF7H1G0bCn1ZpqyLA2", "type": "function_call", "status": "completed",
+                        "arguments": "{\"path\"\n\t\t\t\t:\"b.txt\",\"n\":3 }",
+                        "call_id": "call_GuC9uqyFQlJORbAF7H1G0bCn1ZpqyLA2", "name": "read_file"
+                    }]),
+                    Ending::Reply(Stop::Tools),
+                    used(524, 62, 523),
+                    "tiny-tool",
+                ),
+                "call_GuC9uqyFQlJORbAF7H1G0bCn1ZpqyLA2",
+                "read_file",
+                json!({"path": "b.txt", "n": 3}),
             ),
         ),
     ]
@@ -221,7 +248,7 @@ fn a_recorded_stream_gives_its_answer_wherever_it_is_cut_in_two() {
 fn a_recorded_stream_that_ends_early_is_not_done() {
     for (name, api, _) in recordings() {
         let bytes = read(name);
-        let mut fold = dialect::of(api).unwrap().fold();
+        let mut fold = dialect::of(api).unwrap().fold(1);
         let mut parser = sse::Parser::default();
         let mut is_over = false;
         let end = bytes.chunks(1).position(|byte| {

@@ -164,8 +164,22 @@ pub struct Call {
     pub repeat: Option<Repeat>,
     /// How much of its output others get when they mention it.
     pub pass: Pass,
+    /// Whether an earlier run's identical result is taken.
+    pub cache: Cache,
     /// For `--only tag:x`.
     pub tags: Vec<String>,
+}
+
+/// Whether the result of an earlier run with the same content is taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Cache {
+    /// No; a resumed run still takes over its own.
+    #[default]
+    Off,
+    /// Yes.
+    On,
+    /// Yes, where these files are the same too: globs beneath the call's working directory.
+    Inputs(Vec<String>),
 }
 
 /// What a call does.

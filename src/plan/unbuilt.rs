@@ -43,7 +43,6 @@ unbuilt! {
     ISOLATION = "an `isolation` other than `shared`", "remove it, and let calls that write work in folders of their own with `cwd`";
     SANDBOX = "a `sandbox` other than `off`", "remove it, or run fanout in a container";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
-    CACHE = "a `cache` other than `false`", "remove it";
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
     KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
     STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";

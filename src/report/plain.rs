@@ -121,8 +121,12 @@ impl News<'_> {
         if outcome.attempts > 1 {
             let _ = write!(rest, " attempts={}", outcome.attempts);
         }
-        if outcome.reused {
-            rest.push_str(" reused");
+        match &outcome.cached_from {
+            Some(run) => {
+                let _ = write!(rest, " cached from={run}");
+            }
+            None if outcome.reused => rest.push_str(" reused"),
+            None => {}
         }
         if outcome.interrupted > 0 {
             let _ = write!(rest, " repeated={}", outcome.interrupted);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::fold::{CallView, InstanceView, RunView, State};
 use super::sanitise;
 use crate::event::Millis;
+use crate::id::RunId;
 use crate::id::{CallId, InstanceId};
 use crate::outcome::{Cause, Status, Usage};
 
@@ -140,6 +141,8 @@ struct EndResult<'a> {
     attempts: u32,
     failed_attempts: Vec<AttemptResult<'a>>,
     reused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cached_from: Option<&'a RunId>,
     interrupted: u32,
 }
 
@@ -194,6 +197,7 @@ impl<'a> EndResult<'a> {
             attempts: 0,
             failed_attempts: Vec::new(),
             reused: false,
+            cached_from: None,
             interrupted: 0,
         }
     }
@@ -227,6 +231,7 @@ impl<'a> EndResult<'a> {
                 })
                 .collect(),
             reused: outcome.is_some_and(|outcome| outcome.reused),
+            cached_from: outcome.and_then(|outcome| outcome.cached_from.as_ref()),
             interrupted: outcome.map_or(0, |outcome| outcome.interrupted),
         }
     }

@@ -60,8 +60,13 @@ impl Instance<'_> {
         let outcome = match self.recalled() {
             Some(outcome) => outcome,
             None => {
-                let (key, outcome) = self.work().await?;
-                self.level.world.finish(self.id.clone(), key, outcome).await?
+                let (key, outcome) = match self.cached().await? {
+                    Some((key, outcome)) => (Some(key), outcome),
+                    None => self.work().await?,
+                };
+                let outcome = self.level.world.finish(self.id.clone(), key.clone(), outcome).await?;
+                self.keep_cached(key, &outcome).await;
+                outcome
             }
         };
         Ok(InstanceResult::new(self.id, self.label, self.local.item, outcome))

@@ -17,6 +17,7 @@ mod again;
 mod answers;
 mod attempt;
 mod bus;
+mod cached;
 mod call;
 mod check;
 mod instance;
@@ -37,6 +38,7 @@ use futures::future::BoxFuture;
 use crate::agent::Agents;
 use crate::event::{Census, Event, RunFinished};
 use crate::id::{CallId, ContentKey, InstanceId};
+use crate::journal::cache::Cache;
 use crate::journal::{Durable, Journal, JournalError};
 use crate::limits::places::Places;
 use crate::outcome::Outcome;
@@ -64,6 +66,8 @@ pub struct World {
     /// True when nothing is to be done but to find out what would be: work that has no recorded
     /// result ends as skipped, with the cause [`REHEARSED`].
     pub rehearsal: bool,
+    /// The results of earlier runs, for calls that say `cache`; `None` for none.
+    pub cache: Option<Cache>,
     /// Who answers prompts.
     pub agents: Agents,
     /// The run's places under `limits.concurrency` and `limits.calls`.

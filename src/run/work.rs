@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::cached::inputs;
 use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
-use crate::plan::{Action, Agent, AgentKind, Call, Command, Computed, Plan};
+use crate::plan::{Action, Agent, AgentKind, Cache, Call, Command, Computed, Plan};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -57,9 +58,15 @@ impl Job {
     /// Renders a call for one instance.
     ///
     /// # Errors
-    /// A [`Cause`] with code `template` that says which value was missing or too long.
+    /// A [`Cause`]: code `template` says which value was missing or too long, `cache_inputs` which
+    /// file of `cache: {inputs: …}` could not be read.
     pub(crate) fn render(level: &Level, call: &Call, local: &Local) -> Result<Job, Cause> {
-        Job::try_render(level, call, local).map_err(|error| template_cause(&error))
+        let mut job = Job::try_render(level, call, local).map_err(|error| template_cause(&error))?;
+        if let Cache::Inputs(globs) = &call.cache {
+            let inputs = inputs(globs, &job.place.cwd)?;
+            job.key = ContentKey::of([job.key.as_str().as_bytes(), inputs.as_str().as_bytes()]);
+        }
+        Ok(job)
     }
 
     fn try_render(level: &Level, call: &Call, local: &Local) -> Result<Job, RenderError> {

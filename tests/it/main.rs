@@ -3,6 +3,7 @@
 
 mod agents;
 mod background;
+mod cached;
 mod disk;
 mod docs;
 mod interrupted;

@@ -1,5 +1,6 @@
 //! One call: its keys to a [`Call`] with every default filled in.
 
+use std::path::{Component, Path};
 use std::time::Duration;
 
 use super::action;
@@ -19,7 +20,7 @@ use crate::plan::load::Load;
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::Record as _;
 use crate::plan::template::{Also, Destination, Mention, Names, Template};
-use crate::plan::{Action, Call, Command, Need, OnError, OnInterrupt, Repeat, RetryOn, code, unbuilt};
+use crate::plan::{Action, Cache, Call, Command, Need, OnError, OnInterrupt, Repeat, RetryOn, code, unbuilt};
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 const AGENT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -98,6 +99,7 @@ pub(super) fn check(
     let attempts = file.attempts.take().map_or(1, |n| at_least_one(load, n.value, n.at, "attempts"));
     let retry_on = file.retry_on.take().map_or_else(RetryOn::default, |words| faults_to_retry(&words.value));
     let item_name = expansion.item.unwrap_or_else(|| "item".to_owned());
+    let cache = kept(load, file.cache.take());
     let tags = file.tags.take().map_or_else(Vec::new, |tags| tags.value.0);
     let (Some(id), Some(action)) = (id, action) else { return CheckedCall { needs, call: None } };
     let idle_timeout = idle_timeout.or(match action {
@@ -144,6 +146,7 @@ pub(super) fn check(
         attempts,
         repeat,
         pass: output::pass(file.pass),
+        cache,
         tags,
     };
     CheckedCall { needs, call: Some(call) }
@@ -193,11 +196,6 @@ fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
             file.mode.as_ref().is_some_and(|mode| mode.value != SandboxWord::Off) || file.network.is_some()
         }
     });
-    let cache = file.cache.as_ref().and_then(|cache| match &cache.value {
-        CacheFile::Switch(false) => None,
-        CacheFile::Switch(true) => Some(cache.at),
-        CacheFile::Inputs(inputs) => Some(inputs.place),
-    });
     let check = file.check.as_ref().and_then(|check| match check.value {
         CheckText::Ask(at) => Some(at),
         CheckText::Command(_) => None,
@@ -206,7 +204,6 @@ fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
         (isolation.map(|field| field.at), unbuilt::ISOLATION),
         (sandbox.map(|field| field.at), unbuilt::SANDBOX),
         (file.session.as_ref().map(|field| field.key), unbuilt::SESSION),
-        (cache, unbuilt::CACHE),
         (check, unbuilt::CHECK_ASK),
     ];
     for (at, row) in rows {
@@ -224,6 +221,7 @@ fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
     let rows = [
         ("agent", file.wrote("prompt"), "a call with a `prompt`"),
         ("stdin", file.wrote("run"), "a call with `run`"),
+        ("cache", file.wrote("prompt") || file.wrote("run"), "a call with a `prompt` or `run`"),
         ("with", file.wrote("plan"), "a call with `plan`"),
         ("default", file.wrote("ask"), "a call with `ask`"),
         ("as", each, "a call with `for_each`"),
@@ -235,6 +233,25 @@ fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
             let at = file.places(key).map_or(name.at, |(key, _)| key);
             let message = format!("`{key}` means nothing in `{}`: it belongs to {owner}", name.value);
             load.fault(Diagnostic::error(code::CONTRADICTION, at, message).help("remove it"));
+        }
+    }
+}
+
+fn kept(load: &mut Load<'_>, cache: Key<CacheFile>) -> Cache {
+    match cache.map(|cache| cache.value) {
+        None | Some(CacheFile::Switch(false)) => Cache::Off,
+        Some(CacheFile::Switch(true)) => Cache::On,
+        Some(CacheFile::Inputs(file)) => {
+            let globs = file.inputs.map_or_else(Vec::new, |inputs| inputs.value.0);
+            for glob in &globs {
+                let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+                if glob.value.is_empty() || !Path::new(&glob.value).components().all(inside) {
+                    let message = format!("`{}` leads out of the call's working directory", glob.value);
+                    let fault = Diagnostic::error(code::CONTRADICTION, glob.at, message);
+                    load.fault(fault.help("write globs of files beneath it: `src/**/*.rs`"));
+                }
+            }
+            Cache::Inputs(globs.into_iter().map(|glob| glob.value).collect())
         }
     }
 }

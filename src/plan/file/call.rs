@@ -274,7 +274,7 @@ record! {
     /// What a cached result depends on.
     struct CacheInputs {
         /// Globs of files whose contents are part of the key.
-        inputs: OneOrMany<String> = required,
+        inputs: OneOrMany<At<String>> = required,
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn read(dir: &Path, path: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// A sentence that says what is wrong with the pattern.
-pub(super) fn glob(dir: &Path, pattern: &str) -> Result<Vec<String>, String> {
+pub(crate) fn glob(dir: &Path, pattern: &str) -> Result<Vec<String>, String> {
     let fail = |what: &str| format!("`glob` cannot list `{pattern}`: {what}");
     relative(Path::new(pattern)).map_err(|what| fail(&what))?;
     let mut segments: Vec<&str> = pattern.split('/').filter(|part| !matches!(*part, "" | ".")).collect();

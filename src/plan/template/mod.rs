@@ -33,6 +33,7 @@ use check::Check;
 use emit::Emit;
 use place::Places;
 
+pub(crate) use files::glob as matching_files;
 pub use names::{Also, CallShape, Known, Names};
 
 /// How a scalar is written in YAML.

@@ -18,7 +18,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
         (call("run: x\nisolation: worktree"), "worktree"),
         (call("run: x\nsandbox: read-only"), "read-only"),
         (call("prompt: x\nsession: s"), "session"),
-        (call("run: x\ncache: true"), "true"),
         (agent("{ tools: [read] }"), "tools"),
         (agent("{ command: claude }"), "claude"),
         (agent("{ command: [x], output: stream-json }"), "stream-json"),

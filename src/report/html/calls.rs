@@ -223,7 +223,8 @@ fn facts(agent: Option<&str>, outcome: Option<&Outcome>, call: &CallView) -> Str
             facts.push(format!("{} attempts", outcome.attempts));
         }
         if outcome.reused {
-            facts.push("reused".to_owned());
+            let from = |run| format!("cached, from {run}");
+            facts.push(outcome.cached_from.as_ref().map_or_else(|| "reused".to_owned(), from));
         }
     }
     if call.planned.background {

@@ -205,7 +205,8 @@ fn facts(outcome: &Outcome, view: &InstanceView, background: bool) -> Vec<(Optio
         facts.push((None, format!("{} attempts", outcome.attempts)));
     }
     if outcome.reused {
-        facts.push((None, "reused".to_owned()));
+        let from = |run| format!("cached, from {run}");
+        facts.push((None, outcome.cached_from.as_ref().map_or_else(|| "reused".to_owned(), from)));
     }
     if outcome.interrupted > 0 {
         facts.push((Some(Tone::Warn), repeated(outcome.interrupted)));

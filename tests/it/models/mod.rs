@@ -43,6 +43,8 @@ pub(crate) fn request(prompt: &str) -> Request {
         max_tokens: Tokens(1000),
         temperature: None,
         effort: None,
+        tools: Vec::new(),
+        cache: false,
     }
 }
 

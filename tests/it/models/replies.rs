@@ -34,6 +34,7 @@ async fn an_answer_is_the_same_streamed_and_not_in_every_dialect() {
         let expected = Reply {
             text: text.to_owned(),
             assistant,
+            calls: Vec::new(),
             stop: Stop::End,
             usage: usage(12, 7),
             usage_estimated: false,
