@@ -11,9 +11,9 @@ use crate::plan::template::{
     self, CallShape, Destination, Expression, Known, Names, ScalarText, Style, Template,
 };
 use crate::plan::{
-    Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput,
-    DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt, OutputSpec,
-    Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy,
+    Accept, Action, Agent, AgentKind, Api, AtEnd, Budget, Call, Command, CommandAgent, CommandInput,
+    CommandOutput, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt,
+    OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -33,6 +33,7 @@ impl Sample {
             api_key_env: Some("ANTHROPIC_API_KEY".to_owned()),
             rate: DeclaredRate::default(),
             headers: Vec::new(),
+            prices: Vec::new(),
         };
         Sample {
             plan: Plan {
@@ -45,7 +46,13 @@ impl Sample {
                 given_vars: serde_json::Map::new(),
                 providers: IndexMap::from([("anthropic".to_owned(), anthropic)]),
                 agents: IndexMap::from([("explore".to_owned(), explore)]),
-                limits: Limits { concurrency: 8, calls: 1000, time: None, background: AtEnd::Wait },
+                limits: Limits {
+                    concurrency: 8,
+                    calls: 1000,
+                    time: None,
+                    budget: Budget::default(),
+                    background: AtEnd::Wait,
+                },
                 calls: Vec::new(),
                 reconcile: Reconcile {
                     at: span(9000),
@@ -201,6 +208,7 @@ impl Sample {
             attempts: 1,
             repeat: None,
             cache: crate::plan::Cache::Off,
+            budget: Budget::default(),
             pass: Pass {
                 fields: Vec::new(),
                 max_tokens: Tokens(16_000),

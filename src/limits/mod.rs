@@ -1,6 +1,9 @@
 //! How much may go on at once, how fast, and for how much; and how long to wait before trying again.
 
 pub mod backoff;
+pub mod budget;
+pub mod estimate;
 pub mod gate;
 pub mod gates;
 pub mod places;
+pub mod price;

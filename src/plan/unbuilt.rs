@@ -36,8 +36,6 @@ unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
     PARENT = "`parent`", "remove it; the parent's steps are computed";
     NOTIFY = "`notify`", "remove it; the exit code and `--json` say how the run ended";
-    LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
-    LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     ISOLATION = "an `isolation` other than `shared`", "remove it, and let calls that write work in folders of their own with `cwd`";
