@@ -24,4 +24,5 @@ pub mod process;
 pub mod reconcile;
 pub mod report;
 pub mod run;
+pub mod tool;
 pub mod unit;
