@@ -15,6 +15,7 @@ use crate::graph::CallGraph;
 use crate::id::{CallId, RunId};
 use crate::journal::cache::Cache;
 use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
+use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
 use crate::plan::{Action, OnInterrupt, Plan, Provider};
@@ -161,6 +162,10 @@ pub fn go(
             agents: agents(&ready.plan, &run, reaper.clone()),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls)
                 .with_made(earlier.map_or(0, earlier::made)),
+            ledger: Arc::default(),
+            history: earlier.map_or_else(History::default, |past| {
+                History::of(past.records.iter().map(|record| &record.event))
+            }),
             stop: Stop::default(),
             asker: can_ask(how, terminal)
                 .then(|| Arc::new(Person::new(Arc::clone(&display), terminal.err_style())) as _),

@@ -51,6 +51,24 @@ pub struct Notice {
     pub limit: u64,
 }
 
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (key, show) = self.kind.shown();
+        let Notice { whose, spent, limit, .. } = self;
+        write!(f, "{whose} has spent {} of its `{key}` of {}", show(*spent), show(*limit))
+    }
+}
+
+impl Kind {
+    /// Its key, and how its amounts are shown.
+    fn shown(self) -> (&'static str, fn(u64) -> String) {
+        match self {
+            Kind::Tokens => ("limits.tokens", |n| Tokens(n).to_string()),
+            Kind::Cost => ("limits.cost", |n| Usd(n).to_string()),
+        }
+    }
+}
+
 /// Why nothing was reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
@@ -78,10 +96,7 @@ pub struct Over {
 
 impl Over {
     fn sentence(&self) -> String {
-        let (key, show): (_, fn(u64) -> String) = match self.kind {
-            Kind::Tokens => ("limits.tokens", |n| Tokens(n).to_string()),
-            Kind::Cost => ("limits.cost", |n| Usd(n).to_string()),
-        };
+        let (key, show) = self.kind.shown();
         let Over { whose, spent, limit, needs, .. } = self;
         let (spent, limit, needs) = (show(*spent), show(*limit), show(*needs));
         format!(

@@ -5,5 +5,7 @@ pub mod budget;
 pub mod estimate;
 pub mod gate;
 pub mod gates;
+pub mod history;
 pub mod places;
 pub mod price;
+pub mod seat;

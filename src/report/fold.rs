@@ -7,6 +7,7 @@
 
 mod call;
 mod part;
+mod provider;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,11 +17,12 @@ use jiff::Timestamp;
 
 pub use call::{AttemptView, CallView, InstanceView, State};
 pub use part::{NotificationView, QuestionView, ReconciledView, StopView, Tally, TurnView, WarningView};
+pub use provider::ProviderView;
 
-use crate::event::{Census, Event, PlannedCall, Record, RunFinished, RunStarted};
+use crate::event::{Census, Event, Millis, PlannedCall, Record, RunFinished, RunStarted};
 use crate::id::{CallId, InstanceId};
 use crate::outcome::{Outcome, Usage};
-use crate::unit::Tokens;
+use crate::unit::{Tokens, human_duration};
 
 /// A run so far.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,6 +41,8 @@ pub struct RunView {
     pub questions: Vec<QuestionView>,
     /// What the parent computed, step by step; a step that was computed again stands once.
     pub reconciled: Vec<ReconciledView>,
+    /// What was asked of each provider and program, by name.
+    pub providers: BTreeMap<String, ProviderView>,
     /// What people should know.
     pub warnings: Vec<WarningView>,
     /// What ended the run early.
@@ -87,6 +91,20 @@ impl RunView {
                     view.activity.clone_from(activity);
                     view.tokens = view.tokens.max(*tokens);
                 }
+            }
+            Event::CallWaiting { instance, on, reason, left } => {
+                if let Some(view) = self.known(instance).filter(|view| view.state == State::Running) {
+                    view.activity = waiting(on, reason, *left);
+                }
+            }
+            Event::RequestStarted(request) => {
+                if let Some(view) = self.known(&request.instance).filter(|view| view.state == State::Running)
+                {
+                    view.activity.clear();
+                }
+            }
+            Event::RequestFinished(request) => {
+                self.providers.entry(request.provider.clone()).or_default().count(request);
             }
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 self.slot(instance).attempts.push(AttemptView {
@@ -377,6 +395,19 @@ impl RunView {
 /// A time as the journal writes it down, so that a live run looks as it will look later.
 fn as_written(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What a call does that does nothing.
+fn waiting(on: &str, reason: &str, left: Option<Millis>) -> String {
+    let why = match reason {
+        "rate_limit" => "its provider's limit",
+        "overload" => "its provider is overloaded",
+        "rate" => "the rate it allows",
+        "budget" => "the budget that others have reserved",
+        _ => "others go first",
+    };
+    let left = left.map(|left| format!(", {}", human_duration(left.0))).unwrap_or_default();
+    format!("waiting for {on}: {why}{left}")
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ fn ask(prompt: &str) -> Ask {
         cwd: std::env::temp_dir(),
         env: Vec::new(),
         last_try: false,
+        access: Arc::default(),
     }
 }
 

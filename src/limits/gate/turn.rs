@@ -4,6 +4,7 @@
 //! once; a turn that was not used costs nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,12 +21,12 @@ pub struct Turn {
     epoch: u64,
     at: Instant,
     sent: bool,
-    accepted: bool,
+    accepted: AtomicBool,
 }
 
 impl Turn {
     pub(super) fn new(gate: Arc<Gate>, model: Arc<str>, tokens: Tokens, epoch: u64, at: Instant) -> Turn {
-        Turn { gate, model, tokens, epoch, at, sent: false, accepted: false }
+        Turn { gate, model, tokens, epoch, at, sent: false, accepted: AtomicBool::new(false) }
     }
 
     /// True when it is a turn at this gate for this model.
@@ -44,8 +45,8 @@ impl Turn {
     }
 
     /// The provider has begun to answer. Said again, it does nothing.
-    pub fn accepted(&mut self) {
-        if std::mem::replace(&mut self.accepted, true) {
+    pub fn accepted(&self) {
+        if self.accepted.swap(true, Ordering::Relaxed) {
             return;
         }
         let mut state = self.gate.lock();
