@@ -8,7 +8,7 @@ use super::args::{How, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, detach, earlier, exit, kill_at, past, report, signals};
+use super::{Complaint, detach, earlier, exit, kill_at, limit, past, report, signals};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
@@ -42,6 +42,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     if let Some(places) = options.concurrency {
         Arc::make_mut(&mut ready.plan).limits.concurrency = places.max(1);
     }
+    limit::apply(Arc::make_mut(&mut ready.plan), &options.how.limit)?;
     let only = selection(&ready.plan, &ready.graph, &options.only)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let plan = Arc::clone(&ready.plan);
@@ -51,6 +52,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
         let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
         let mut kept = ready.kept.clone();
         kept.started.concurrency = options.concurrency;
+        kept.started.limits.clone_from(&options.how.limit);
         kept.started.only = only.as_ref().map(|only| {
             plan.calls.iter().filter(|call| only.contains(&call.id)).map(|call| call.id.to_string()).collect()
         });

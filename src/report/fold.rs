@@ -19,10 +19,10 @@ pub use call::{AttemptView, CallView, InstanceView, State};
 pub use part::{NotificationView, QuestionView, ReconciledView, StopView, Tally, TurnView, WarningView};
 pub use provider::ProviderView;
 
-use crate::event::{Census, Event, Millis, PlannedCall, Record, RunFinished, RunStarted};
+use crate::event::{Census, Event, PlannedCall, Record, RunFinished, RunStarted};
 use crate::id::{CallId, InstanceId};
 use crate::outcome::{Outcome, Usage};
-use crate::unit::{Tokens, human_duration};
+use crate::unit::Tokens;
 
 /// A run so far.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -94,7 +94,7 @@ impl RunView {
             }
             Event::CallWaiting { instance, on, reason, left } => {
                 if let Some(view) = self.known(instance).filter(|view| view.state == State::Running) {
-                    view.activity = waiting(on, reason, *left);
+                    view.activity = provider::waiting(on, reason, *left);
                 }
             }
             Event::RequestStarted(request) => {
@@ -395,19 +395,6 @@ impl RunView {
 /// A time as the journal writes it down, so that a live run looks as it will look later.
 fn as_written(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// What a call does that does nothing.
-fn waiting(on: &str, reason: &str, left: Option<Millis>) -> String {
-    let why = match reason {
-        "rate_limit" => "its provider's limit",
-        "overload" => "its provider is overloaded",
-        "rate" => "the rate it allows",
-        "budget" => "the budget that others have reserved",
-        _ => "others go first",
-    };
-    let left = left.map(|left| format!(", {}", human_duration(left.0))).unwrap_or_default();
-    format!("waiting for {on}: {why}{left}")
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod level;
 mod output;
 mod parent;
 mod results;
+mod seat;
 mod steps;
 pub mod stop;
 mod verdict;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::event::RequestFinished;
+use crate::event::{Millis, RequestFinished};
 use crate::outcome::Usage;
-use crate::unit::{Tokens, Usd};
+use crate::unit::{Tokens, Usd, human_duration};
 
 /// The figures of one provider over a whole run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,4 +45,17 @@ impl ProviderView {
             (known, None) | (None, known) => known,
         };
     }
+}
+
+/// What a call does that does nothing.
+pub(super) fn waiting(on: &str, reason: &str, left: Option<Millis>) -> String {
+    let why = match reason {
+        "rate_limit" => "its provider's limit",
+        "overload" => "its provider is overloaded",
+        "rate" => "the rate it allows",
+        "budget" => "the budget that others have reserved",
+        _ => "others go first",
+    };
+    let left = left.map(|left| format!(", {}", human_duration(left.0))).unwrap_or_default();
+    format!("waiting for {on}: {why}{left}")
 }
