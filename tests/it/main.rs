@@ -8,6 +8,7 @@ mod disk;
 mod docs;
 mod interrupted;
 mod layers;
+mod limits;
 mod merge;
 mod models;
 mod order;
