@@ -28,8 +28,10 @@ pub mod remove;
 pub mod report;
 pub mod resume;
 pub mod run;
+pub mod select;
 pub mod signals;
 pub mod terminal;
+pub mod told;
 
 use std::process::ExitCode;
 
@@ -144,5 +146,6 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         Command::Reaper(options) => {
             crate::process::reaper::main(options.arguments.into_iter()).map(|()| 0).map_err(Complaint::usage)
         }
+        Command::Sandbox(options) => Ok(crate::sandbox::main(options.arguments.into_iter())),
     }
 }

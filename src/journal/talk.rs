@@ -74,6 +74,7 @@ impl Talks {
             | Event::StopRequested { .. }
             | Event::Reconciled { .. }
             | Event::Warned { .. }
+            | Event::NoticeDelivered { .. }
             | Event::RunFinished(_) => {}
         }
     }

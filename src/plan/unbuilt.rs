@@ -35,7 +35,6 @@ macro_rules! unbuilt {
 unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
     PARENT = "`parent`", "remove it; the parent's steps are computed";
-    NOTIFY = "`notify`", "remove it; the exit code and `--json` say how the run ended";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     ISOLATION = "an `isolation` other than `shared`", "remove it, and let calls that write work in folders of their own with `cwd`";
@@ -48,7 +47,6 @@ unbuilt! {
     SYNTHESIZE = "the strategy `synthesize`", "use `compare` or `merge`, or a `command` of your own";
     DECIDE = "`on_conflict: decide`", "write `report` or `fail`";
     CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";
-    GEMINI = "the api `gemini`", "reach the model through `openrouter`, or a provider with `api: openai-chat`";
 }
 
 #[cfg(test)]
