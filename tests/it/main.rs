@@ -6,6 +6,8 @@ mod background;
 mod cached;
 mod disk;
 mod docs;
+mod faults;
+mod fuzz;
 mod interrupted;
 mod layers;
 mod limits;
