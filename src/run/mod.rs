@@ -16,6 +16,7 @@ mod access;
 mod activity;
 mod again;
 mod answers;
+mod asking;
 mod attempt;
 mod bus;
 mod cached;
