@@ -83,6 +83,12 @@ fn a_provider_that_allows_so_many_in_a_window_answers_all_and_hears_nobody_befor
         }
     }
     assert_eq!(requests.len(), 100 + told.len());
+    let shown = folder.run(&["show", "--output", "json"]).expect_code(0);
+    let lab = serde_json::from_str::<Value>(&shown.out).unwrap()["providers"]["lab"].clone();
+    assert_eq!((&lab["requests"], &lab["rate_limited"]), (&requests.len().into(), &told.len().into()));
+    assert!(lab["input"].as_u64().unwrap() > 0 && lab["cost"].is_null(), "{lab}");
+    let shown = folder.run(&["show"]).expect_code(0);
+    assert!(shown.out.contains(&format!("{} requests", requests.len())), "{}", shown.out);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::event::{Millis, RequestFinished};
 use crate::outcome::Usage;
 use crate::unit::{Tokens, Usd, human_duration};
@@ -26,6 +28,22 @@ pub struct ProviderView {
 }
 
 impl ProviderView {
+    /// As JSON, for the result of a run.
+    pub fn json(&self) -> Value {
+        json!({
+            "requests": self.requests,
+            "rate_limited": self.limited,
+            "failed": self.failed,
+            "waited_ms": Millis(self.waited),
+            "input": self.usage.input,
+            "output": self.usage.output,
+            "cached": self.usage.cached,
+            "possibly_billed": self.possibly,
+            "cost": self.usage.cost,
+            "saved": self.saved,
+        })
+    }
+
     pub(super) fn count(&mut self, request: &RequestFinished) {
         self.waited += request.waited.0;
         match request.failure.as_deref() {
