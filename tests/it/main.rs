@@ -10,6 +10,7 @@ mod faults;
 mod fuzz;
 mod interrupted;
 mod layers;
+mod limits;
 mod merge;
 mod models;
 mod notify;

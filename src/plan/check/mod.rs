@@ -5,6 +5,7 @@
 
 mod action;
 mod agents;
+mod budget;
 mod call;
 mod claude;
 mod computed;

@@ -86,6 +86,22 @@ record! {
         rate: RateFile,
         /// Extra request headers; never secrets.
         headers: Entries<String>,
+        /// What its models cost, by their names; goes before the prices that are known.
+        prices: Entries<PriceFile>,
+    }
+}
+
+record! {
+    /// What a model costs, in US dollars for a million tokens.
+    struct PriceFile {
+        /// Input.
+        input: f64 = required,
+        /// Output.
+        output: f64 = required,
+        /// Input that comes from the provider's prompt cache. Default: like `input`.
+        cached: f64,
+        /// Input that goes into the provider's prompt cache. Default: like `input`.
+        cache_written: f64,
     }
 }
 
