@@ -45,6 +45,7 @@ impl Sample {
                 given_vars: serde_json::Map::new(),
                 providers: IndexMap::from([("anthropic".to_owned(), anthropic)]),
                 agents: IndexMap::from([("explore".to_owned(), explore)]),
+                mcp: IndexMap::new(),
                 limits: Limits { concurrency: 8, calls: 1000, time: None, background: AtEnd::Wait },
                 calls: Vec::new(),
                 reconcile: Reconcile {

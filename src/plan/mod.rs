@@ -44,7 +44,7 @@ use diagnostic::Span;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
 pub use schema::schema;
 use template::{Expression, Template};
-pub use tool::{CommandPattern, ToolGrant};
+pub use tool::{CommandPattern, McpServer, McpTransport, Setting, ToolGrant};
 
 /// A checked plan. Every default is filled in.
 #[derive(Debug, Clone)]
@@ -67,6 +67,8 @@ pub struct Plan {
     pub providers: IndexMap<String, Provider>,
     /// `agents`, by name, those of `.claude/agents` that a call uses included.
     pub agents: IndexMap<String, Arc<Agent>>,
+    /// `mcp`: tool servers, by name.
+    pub mcp: IndexMap<String, McpServer>,
     /// `limits`.
     pub limits: Limits,
     /// The calls, in plan order.

@@ -1,4 +1,4 @@
-//! `bash`: one command in the workspace.
+//! `bash`, and the command of a `background_run`: one command in the workspace.
 //!
 //! Invariants: what is not allowed is not started; a command has no input, no terminal and an end;
 //! whatever it prints, what is held and said is bounded; nothing of it is left when it is over.
@@ -27,11 +27,18 @@ const KEEP: Keep = Keep { head: 24 * 1024, tail: 24 * 1024 };
 /// How long a command may clean up after its time is over.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long a command in the background may take where the call does not say: it ends with its agent
+/// in any case.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// The longest that a call can ask for there.
+const MAX_BACKGROUND_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Runs commands.
 #[derive(Debug)]
 pub(super) struct Bash {
     ground: Arc<Ground>,
     allowed: Allowed,
+    background: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,32 +49,46 @@ struct Input {
 }
 
 impl Bash {
+    /// Commands that the agent waits for.
     pub(super) fn new(ground: Arc<Ground>, allowed: Allowed) -> Bash {
-        Bash { ground, allowed }
+        Bash { ground, allowed, background: false }
+    }
+
+    /// Commands that it does not wait for: a call ends when its command does, all the same, and
+    /// whoever makes the call sees to the rest.
+    pub(super) fn background(ground: Arc<Ground>, allowed: Allowed) -> Bash {
+        Bash { ground, allowed, background: true }
+    }
+
+    fn timeout(&self, seconds: Option<u64>) -> Duration {
+        let (otherwise, most) = match self.background {
+            true => (BACKGROUND_TIMEOUT, MAX_BACKGROUND_TIMEOUT),
+            false => (TIMEOUT, MAX_TIMEOUT),
+        };
+        seconds.map_or(otherwise, |seconds| Duration::from_secs(seconds.max(1)).min(most))
     }
 }
 
 impl Tool for Bash {
     fn spec(&self) -> ToolSpec {
+        let allowed = self.allowed.told();
+        if self.background {
+            let description = format!(
+                "Starts a command with the shell in the workspace's root and answers its id at once. You are \
+                 told when it has ended, with its output: go on with something else meanwhile. {allowed}"
+            );
+            let timeout = "It is ended after so many seconds. Default: 3600.";
+            let properties = [("command", "string", "The command."), ("timeout_seconds", "integer", timeout)];
+            return input::spec("background_run", &description, 1, &properties);
+        }
         let description = format!(
-            "Runs a command with the shell in the workspace's root and answers its output and exit status. It has \
-             no input and no terminal; each call is a shell of its own. Of long output the beginning and the \
-             end are shown. {}",
-            self.allowed.told()
+            "Runs a command with the shell in the workspace's root and answers its output and exit status. It \
+             has no input and no terminal; each call is a shell of its own. Of long output the beginning and \
+             the end are shown. {allowed}"
         );
-        input::spec(
-            "bash",
-            &description,
-            1,
-            &[
-                ("command", "string", "The command."),
-                (
-                    "timeout_seconds",
-                    "integer",
-                    "It is ended after so many seconds, at most 600. Default: 120.",
-                ),
-            ],
-        )
+        let timeout = "It is ended after so many seconds, at most 600. Default: 120.";
+        let properties = [("command", "string", "The command."), ("timeout_seconds", "integer", timeout)];
+        input::spec("bash", &description, 1, &properties)
     }
 
     fn class(&self, input: &Value) -> Class {
@@ -85,9 +106,8 @@ impl Tool for Bash {
                 Ok(input) => input,
                 Err(said) => return said,
             };
-            let timeout =
-                input.timeout_seconds.map_or(TIMEOUT, |n| Duration::from_secs(n.max(1)).min(MAX_TIMEOUT));
-            let spec = match command(&self.ground, &self.allowed, &input.command, Some(timeout)) {
+            let timeout = self.timeout(input.timeout_seconds);
+            let spec = match command(&self.ground, &self.allowed, &input.command, timeout) {
                 Ok(spec) => spec,
                 Err(said) => return said,
             };
@@ -102,12 +122,7 @@ impl Tool for Bash {
 }
 
 /// A shell with a command line, as the ground starts it; or why it is not started.
-pub(super) fn command(
-    ground: &Ground,
-    allowed: &Allowed,
-    line: &str,
-    timeout: Option<Duration>,
-) -> Result<Spec, Said> {
+fn command(ground: &Ground, allowed: &Allowed, line: &str, timeout: Duration) -> Result<Spec, Said> {
     if line.trim().is_empty() {
         return Err(Said::error("there is no command"));
     }
@@ -133,7 +148,7 @@ pub(super) fn command(
             spec.env.set.push((OsString::from(name), OsString::from(value)));
         }
     }
-    spec.timeout = timeout;
+    spec.timeout = Some(timeout);
     spec.grace = GRACE;
     spec.keep = KEEP;
     spec.marker.1.clone_from(&ground.run_id);
@@ -143,7 +158,7 @@ pub(super) fn command(
 }
 
 /// What a command that has ended says.
-pub(super) fn answer(ended: &Ended, timeout: Duration) -> Said {
+fn answer(ended: &Ended, timeout: Duration) -> Said {
     let mut text = ended.stdout.text().trim_end().to_owned();
     let stderr = ended.stderr.text();
     if !stderr.trim().is_empty() {
@@ -182,7 +197,7 @@ pub(super) fn answer(ended: &Ended, timeout: Duration) -> Said {
 
 /// Output as lines, for people who look on.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+struct Lines {
     begun: Vec<u8>,
 }
 
@@ -190,7 +205,7 @@ impl Lines {
     /// The most of a line that is told.
     const MOST: usize = 400;
 
-    pub(super) fn hear(&mut self, bytes: &[u8], heard: &Heard<'_>) {
+    fn hear(&mut self, bytes: &[u8], heard: &Heard<'_>) {
         // A flood is told by its last line.
         let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
             let room = Lines::MOST.saturating_sub(self.begun.len());

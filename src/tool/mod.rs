@@ -1,10 +1,9 @@
-//! What an agent can do: files, search, commands, background jobs, tool servers.
+//! What an agent can do: files, search, commands, tool servers.
 //!
 //! Invariants: a tool acts inside its [`Ground`] or not at all; what it says is bounded; dropping a
 //! call ends everything that it started; a tool that fails says why in words for the model, and
 //! never tries again.
 
-mod background;
 mod bash;
 mod beneath;
 mod blocking;
@@ -13,9 +12,9 @@ mod glob;
 mod grep;
 mod ground;
 mod input;
-mod jobs;
 mod kit;
 mod list;
+mod mcp;
 mod read;
 mod shell;
 mod walk;
@@ -31,8 +30,8 @@ use serde_json::Value;
 
 pub use crate::model::ToolSpec;
 pub use ground::{Ground, GroundError, Wrap};
-pub use jobs::{Finished, Jobs};
 pub use kit::{Kit, Unavailable, tools};
+pub use mcp::Servers;
 
 /// One thing that an agent can do.
 ///

@@ -12,6 +12,7 @@ mod cycle;
 mod expand;
 mod include;
 mod matrix;
+mod mcp;
 mod needs;
 mod notify;
 mod output;
@@ -111,6 +112,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
     let places = places::of(&file, &merged);
     let vars = vars::resolve(load, merged.vars, place);
     let providers = providers::all(load, merged.providers);
+    let mcp = mcp::all(load, merged.mcp);
 
     let calls = file.calls.take().map(|calls| *calls).map_or_else(Vec::new, |calls| {
         if calls.value.0.is_empty() {
@@ -171,6 +173,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
             .collect(),
         providers,
         agents,
+        mcp,
         limits,
         calls,
         reconcile,

@@ -100,3 +100,13 @@ async fn the_class_follows_the_command() {
     assert_eq!(tool.class(&json!({ "command": "cargo test" })), Class::Unsafe);
     assert_eq!(tool.class(&json!({})), Class::Pure);
 }
+
+#[tokio::test]
+async fn a_command_in_the_background_is_bound_like_one_in_the_foreground() {
+    let workspace = Workspace::new();
+    let tools = workspace.tools(&[bash("echo *"), ToolGrant::BackgroundRun]).await.unwrap();
+    let said = tools[1].call(json!({ "command": "touch x" }), &|_| {}).await;
+    assert!(said.is_error && said.text.starts_with("not allowed: `touch x`."), "{}", said.text);
+    let said = tools[1].call(json!({ "command": "echo x", "timeout_seconds": 7200 }), &|_| {}).await;
+    assert_eq!(said, Said::done("x"));
+}

@@ -1,6 +1,5 @@
 //! The tools on real folders and with real programs.
 
-mod background;
 mod bash;
 mod files;
 mod outside;
@@ -10,19 +9,20 @@ mod smuggled;
 use std::path::Path;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::plan::{CommandPattern, ToolGrant};
+use crate::plan::{CommandPattern, McpServer, ToolGrant};
 use crate::process::{Environment, Inherit};
 
 /// A workspace that is removed at the end.
 struct Workspace {
     folder: TempDir,
     ground: Ground,
-    jobs: Jobs,
-    queue: tokio::sync::mpsc::UnboundedReceiver<Finished>,
+    mcp: IndexMap<String, McpServer>,
+    servers: Servers,
 }
 
 impl Workspace {
@@ -31,8 +31,7 @@ impl Workspace {
         let mut ground = Ground::new(folder.path()).unwrap();
         let path = Inherit::Only(vec!["PATH".to_owned(), "HOME".to_owned()]);
         ground.env = Environment { inherit: path, set: Vec::new() };
-        let (jobs, queue) = Jobs::new();
-        Workspace { folder, ground, jobs, queue }
+        Workspace { folder, ground, mcp: IndexMap::new(), servers: Servers::new(|_| None) }
     }
 
     fn with(files: &[(&str, &str)]) -> Workspace {
@@ -55,9 +54,13 @@ impl Workspace {
         std::fs::read_to_string(self.path(path)).unwrap()
     }
 
+    async fn tools(&self, grants: &[ToolGrant]) -> Result<Vec<Box<dyn Tool>>, Unavailable> {
+        let ground = Arc::new(self.ground.clone());
+        tools(grants, Kit { ground, mcp: &self.mcp, servers: &self.servers }).await
+    }
+
     async fn tool(&self, grant: ToolGrant) -> Box<dyn Tool> {
-        let kit = Kit { ground: Arc::new(self.ground.clone()), jobs: &self.jobs };
-        tools(&[grant], kit).await.unwrap().pop().unwrap()
+        self.tools(&[grant]).await.unwrap().pop().unwrap()
     }
 
     /// What a tool answers: `Ok` for a success.
@@ -98,9 +101,8 @@ fn lives(pid: &str) -> bool {
 #[tokio::test]
 async fn an_agent_has_the_tools_that_it_is_granted_each_once() {
     let workspace = Workspace::new();
-    let kit = Kit { ground: Arc::new(workspace.ground.clone()), jobs: &workspace.jobs };
     let grants = [ToolGrant::Read, bash("git log *"), ToolGrant::Agent, bash("ls"), ToolGrant::BackgroundRun];
-    let tools = tools(&grants, kit).await.unwrap();
+    let tools = workspace.tools(&grants).await.unwrap();
     let names: Vec<String> = tools.iter().map(|tool| tool.spec().name).collect();
     assert_eq!(names, ["read", "bash", "background_run"]);
     assert!(tools[1].spec().description.contains("Allowed are `git log *`, `ls` ("));
