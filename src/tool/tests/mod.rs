@@ -4,6 +4,7 @@ mod bash;
 mod files;
 mod outside;
 mod search;
+mod servers;
 mod smuggled;
 
 use std::path::Path;
