@@ -48,6 +48,7 @@ impl Sample {
                 given_vars: serde_json::Map::new(),
                 providers: IndexMap::from([("anthropic".to_owned(), anthropic)]),
                 agents: IndexMap::from([("explore".to_owned(), explore)]),
+                mcp: IndexMap::new(),
                 parent: None,
                 limits: Limits {
                     concurrency: 8,

@@ -47,7 +47,7 @@ pub use load::{
 };
 pub use schema::schema;
 use template::{Expression, Template};
-pub use tool::{CommandPattern, ToolGrant};
+pub use tool::{CommandPattern, McpServer, McpTransport, Setting, ToolGrant};
 use workspace::Workspace;
 
 /// A checked plan. Every default is filled in.
@@ -71,6 +71,8 @@ pub struct Plan {
     pub providers: IndexMap<String, Provider>,
     /// `agents`, by name, those of `.claude/agents` that a call uses included.
     pub agents: IndexMap<String, Arc<Agent>>,
+    /// `mcp`: tool servers, by name.
+    pub mcp: IndexMap<String, McpServer>,
     /// Who reasons for the parent: `parent`, else the default model; `None` where no step of the parent asks a model.
     pub parent: Option<Arc<Agent>>,
     /// `limits`.
