@@ -6,11 +6,16 @@
 
 mod answer;
 mod command;
+mod desk;
 mod failure;
+mod jobs;
 mod model;
 mod news;
+mod own_tools;
 mod prompt;
 mod request;
+mod talk;
+mod toolbox;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,6 +27,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub use desk::{Desk, Errand, Errands, Kit, Subagents, Wanted};
 pub use failure::{Failure, Kind};
 
 use crate::model::Client;
@@ -70,6 +76,9 @@ pub struct Ask {
     /// True when a transient failure will not be tried again: an agent with several
     /// models then goes on to the next one instead of reporting it.
     pub last_try: bool,
+    /// What a model has to work with, and where its conversation is written down. Without one it
+    /// has no tools and is asked once.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// An answer that was not good enough.

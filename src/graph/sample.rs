@@ -45,7 +45,7 @@ impl Sample {
                 given_vars: serde_json::Map::new(),
                 providers: IndexMap::from([("anthropic".to_owned(), anthropic)]),
                 agents: IndexMap::from([("explore".to_owned(), explore)]),
-                limits: Limits { concurrency: 8, calls: 1000, time: None, background: AtEnd::Wait },
+                limits: Limits { concurrency: 8, calls: 1000, time: None, depth: 2, background: AtEnd::Wait },
                 calls: Vec::new(),
                 reconcile: Reconcile {
                     at: span(9000),
@@ -217,6 +217,7 @@ impl Sample {
 pub(crate) fn model_agent(name: &str, tools: &[&str]) -> Agent {
     Agent {
         name: name.to_owned(),
+        description: None,
         at: span(7000),
         kind: AgentKind::Model(ModelAgent {
             models: vec![ModelName { provider: "anthropic".to_owned(), model: "claude-sonnet-5".to_owned() }],
@@ -257,6 +258,7 @@ fn grant(text: &str) -> ToolGrant {
 pub(crate) fn command_agent(name: &str, argv: &[&str]) -> Agent {
     Agent {
         name: name.to_owned(),
+        description: None,
         at: span(7100),
         kind: AgentKind::Command(CommandAgent {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),

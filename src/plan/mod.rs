@@ -403,6 +403,8 @@ pub enum Overflow {
 pub struct Agent {
     /// Its name under `agents`, or `(inline)`.
     pub name: String,
+    /// `description`: what it is for.
+    pub description: Option<String>,
     /// Where it is defined.
     pub at: Span,
     /// How it works.
@@ -535,6 +537,8 @@ pub struct Limits {
     pub calls: u32,
     /// Time for the whole run.
     pub time: Option<Duration>,
+    /// How deep subagents may stand: 1 for those of a call's own agent.
+    pub depth: u32,
     /// What the end of the run does with background calls that still run.
     pub background: AtEnd,
 }

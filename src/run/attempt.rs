@@ -126,13 +126,22 @@ pub(crate) struct Feedback {
     pub(crate) complaint: String,
 }
 
+/// What an agent knows of the call beyond its prompt.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    /// Earlier answers that were not good enough.
+    pub(crate) feedback: &'a [Feedback],
+    /// What a model has to work with.
+    pub(crate) desk: Option<Arc<agent::Desk>>,
+}
+
 /// Tries a prompt once. `stop` ends it.
 pub(crate) async fn prompt(
     level: &Level,
     call: &Call,
     job: &Job,
     Bounded { bounds, last_try }: Bounded,
-    feedback: &[Feedback],
+    Told { feedback, desk }: Told<'_>,
     activity: &Activity,
     stop: impl Future<Output = Cause>,
 ) -> Result<Raw, Fault> {
@@ -152,8 +161,10 @@ pub(crate) async fn prompt(
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
         last_try,
+        desk,
     };
-    let news = |line: &str, tokens| activity.report(line, tokens);
+    // An agent reports seldom enough by itself, and a tool that it names must not be missed.
+    let news = |line: &str, tokens| activity.tell(line, tokens);
     let worker = level.world.agents.of(agent, &level.plan.providers);
     let answer = tokio::select! {
         biased;
@@ -192,7 +203,9 @@ fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
                 | agent::Kind::Spawn(_)
                 | agent::Kind::Blocked
                 | agent::Kind::TimedOut
-                | agent::Kind::Idle => Kind::Final,
+                | agent::Kind::Idle
+                | agent::Kind::TurnsUsedUp
+                | agent::Kind::Unwritten => Kind::Final,
             },
             Status::Ok
             | Status::Blocked
@@ -212,7 +225,9 @@ fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         | agent::Kind::Blocked
         | agent::Kind::Unreadable
         | agent::Kind::Empty
-        | agent::Kind::Idle => Fault::new(status, kind, failure.cause()),
+        | agent::Kind::Idle
+        | agent::Kind::TurnsUsedUp
+        | agent::Kind::Unwritten => Fault::new(status, kind, failure.cause()),
     };
     let partial = Raw {
         text: failure.partial,

@@ -14,17 +14,19 @@ use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::attempt::{self, Bounded, Bounds, Fault, Feedback, Kind, Raw};
+use super::crew::{Beside, Slot, lock};
 use super::level::{Level, Local, data};
 use super::results::InstanceResult;
 use super::stop::{Phase, Stop, Why};
 use super::work::{Job, Work, takes_place, template_cause};
-use super::{RunError, check, output, parent, steps};
+use super::{RunError, check, kit, output, parent, steps};
+use crate::agent::Desk;
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
 use crate::limits::backoff;
 use crate::limits::places::{Place, Places};
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
-use crate::plan::{Call, Join, OnError};
+use crate::plan::{AgentKind, Call, Join, OnError};
 
 /// One instance, about to be run.
 #[derive(Debug)]
@@ -39,16 +41,20 @@ pub(crate) struct Instance<'a> {
     pub(crate) narrower: Option<&'a Arc<Semaphore>>,
     /// Reached when enough other instances of the call have succeeded.
     pub(crate) enough: &'a Stop,
+    /// How deep it stands: 0 for a call of the plan, 1 for its subagents.
+    pub(crate) depth: u32,
 }
 
 /// A place under the plan's own limit, where it has one, and one under the run's.
-type Held = (Option<Place>, Place);
+pub(crate) type Held = (Option<Place>, Place);
 
 /// What the tries of one instance have used up so far.
 #[derive(Debug, Default)]
 struct Spent {
     attempts: u32,
     usage: Usage,
+    /// Conversations that an agent had or began anew.
+    conversations: u32,
 }
 
 impl Instance<'_> {
@@ -78,12 +84,12 @@ impl Instance<'_> {
         if let Some(outcome) = self.rehearsed() {
             return Ok((None, outcome));
         }
-        let mut place = None;
+        let place = Slot::default();
         if takes_place(&self.call.action) {
-            place = match self.place().await {
-                Ok(place) => Some(place),
+            match self.place().await {
+                Ok(taken) => *lock(&place) = Some(taken),
                 Err(outcome) => return Ok((None, outcome)),
-            };
+            }
             if let Err(cause) = self.count() {
                 return Ok((None, Outcome::ended(Status::OverBudget, cause)));
             }
@@ -99,7 +105,7 @@ impl Instance<'_> {
         self.begin(&job).await?;
         let began = Instant::now();
         let mut spent = Spent::default();
-        let mut outcome = match self.rounds(&job, began, &mut place, &mut spent).await {
+        let mut outcome = match self.rounds(&job, began, &place, &mut spent).await {
             Ok(outcome) => outcome,
             Err(Ended::Fault(fault)) => of_fault(fault),
             Err(Ended::Run(error)) => return Err(error),
@@ -131,7 +137,7 @@ impl Instance<'_> {
     }
 
     /// Waits for a place, unless the run or the call is told to stop first.
-    async fn place(&self) -> Result<Held, Outcome> {
+    pub(super) async fn place(&self) -> Result<Held, Outcome> {
         // The plan's own window first: who waits there holds none of the run's places.
         let take = async {
             let own = match &self.level.own {
@@ -177,7 +183,7 @@ impl Instance<'_> {
         &self,
         first: &Job,
         began: Instant,
-        place: &mut Option<Held>,
+        place: &Slot,
         spent: &mut Spent,
     ) -> Result<Outcome, Ended> {
         let Some(repeat) = &self.call.repeat else {
@@ -227,7 +233,7 @@ impl Instance<'_> {
         &self,
         job: &Job,
         began: Instant,
-        place: &mut Option<Held>,
+        place: &Slot,
         spent: &mut Spent,
         talk: Option<&Vec<Feedback>>,
     ) -> Result<Outcome, Ended> {
@@ -292,7 +298,7 @@ impl Instance<'_> {
         &self,
         job: &Job,
         began: Instant,
-        place: &mut Option<Held>,
+        place: &Slot,
         spent: &mut Spent,
         feedback: &[Feedback],
         retried: &mut u32,
@@ -305,10 +311,11 @@ impl Instance<'_> {
         {
             return Err(Fault::new(Status::OverBudget, Kind::Final, cause).into());
         }
+        let mut talk = self.talk(job, place, bounds, spent);
         loop {
-            if takes_place(&self.call.action) && place.is_none() {
-                match self.place().await {
-                    Ok(taken) => *place = Some(taken),
+            if takes_place(&self.call.action) && lock(place).is_none() {
+                match talk.beside(self.place()).await {
+                    Ok(taken) => *lock(place) = Some(taken),
                     Err(outcome) => return Err(Ended::Fault(of_outcome(outcome))),
                 }
             }
@@ -318,7 +325,9 @@ impl Instance<'_> {
                 return Ok(raw);
             }
             let last_try = *retried >= self.call.retries;
-            let fault = match self.once(job, Bounded { bounds, last_try }, feedback).await {
+            let desk = talk.desk();
+            let fault = match talk.beside(self.once(job, Bounded { bounds, last_try }, feedback, desk)).await
+            {
                 Ok(raw) => {
                     spent.usage.add(&raw.usage);
                     self.keep_step(job, feedback, AttemptNo(spent.attempts), &raw).await?;
@@ -351,13 +360,28 @@ impl Instance<'_> {
             };
             self.tell_failed(&fault, spent.attempts, Some(wait));
             // A waiting call must not keep others from working.
-            *place = None;
-            tokio::select! {
-                biased;
-                cause = self.ending() => return Err(Fault::new(Status::Cancelled, Kind::Final, cause).into()),
-                () = tokio::time::sleep(wait) => {}
+            *lock(place) = None;
+            let waited = async {
+                tokio::select! {
+                    biased;
+                    cause = self.ending() => Err(Fault::new(Status::Cancelled, Kind::Final, cause)),
+                    () = tokio::time::sleep(wait) => Ok(()),
+                }
+            };
+            talk.beside(waited).await?;
+            if !matches!(fault.kind, Kind::Transient | Kind::RateLimited) {
+                // What came of the conversation was no good: it is had anew.
+                talk = self.talk(job, place, bounds, spent);
             }
         }
+    }
+
+    /// An agent's next conversation, with what goes on beside it; for other work, nothing.
+    fn talk<'t>(&'t self, job: &'t Job, place: &'t Slot, bounds: Bounds, spent: &mut Spent) -> Beside<'t> {
+        let Work::Prompt { agent, .. } = &job.work else { return Beside::default() };
+        let AgentKind::Model(model) = &agent.kind else { return Beside::default() };
+        spent.conversations += 1;
+        Beside::new(self, job, place, bounds, (spent.conversations, kit::of(self, job, model)))
     }
 
     fn tell_failed(&self, fault: &Fault, attempt: u32, retry_in: Option<Duration>) {
@@ -370,13 +394,20 @@ impl Instance<'_> {
     }
 
     /// One try.
-    async fn once(&self, job: &Job, bounded: Bounded, feedback: &[Feedback]) -> Result<Raw, Ended> {
+    async fn once(
+        &self,
+        job: &Job,
+        bounded: Bounded,
+        feedback: &[Feedback],
+        desk: Option<Arc<Desk>>,
+    ) -> Result<Raw, Ended> {
         let bounds = bounded.bounds;
         let world = &self.level.world;
         let activity = Activity::new(world.journal.clone(), self.id.clone());
         match &job.work {
             Work::Prompt { .. } => {
-                Ok(attempt::prompt(self.level, self.call, job, bounded, feedback, &activity, self.ending())
+                let told = attempt::Told { feedback, desk };
+                Ok(attempt::prompt(self.level, self.call, job, bounded, told, &activity, self.ending())
                     .await?)
             }
             Work::Run(program) => {

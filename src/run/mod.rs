@@ -20,7 +20,9 @@ mod bus;
 mod cached;
 mod call;
 mod check;
+mod crew;
 mod instance;
+mod kit;
 mod level;
 mod output;
 mod parent;
@@ -99,6 +101,12 @@ impl World {
         let outcome = self.journal.finish(instance, key, outcome).await?;
         self.count(&outcome);
         Ok(outcome)
+    }
+
+    /// The same for an instance that is dropped before its end and so cannot wait.
+    fn end_dropped(&self, instance: InstanceId, outcome: Outcome) {
+        self.count(&outcome);
+        self.journal.note(Event::CallFinished { instance, key: None, outcome });
     }
 
     fn count(&self, outcome: &Outcome) {

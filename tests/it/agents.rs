@@ -33,6 +33,7 @@ fn ask(prompt: &str) -> Ask {
         cwd: std::env::temp_dir(),
         env: Vec::new(),
         last_try: false,
+        desk: None,
     }
 }
 
@@ -48,7 +49,7 @@ async fn answer(agent: &plan::Agent, provider: Option<&Provider>, ask: Ask) -> R
 }
 
 fn agent(kind: plan::AgentKind) -> plan::Agent {
-    plan::Agent { name: "a".to_owned(), at: plan::diagnostic::Span::default(), kind }
+    plan::Agent { name: "a".to_owned(), description: None, at: plan::diagnostic::Span::default(), kind }
 }
 
 fn models(names: &[&str]) -> plan::Agent {

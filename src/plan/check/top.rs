@@ -34,7 +34,6 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
         vec![
             (limits.tokens.as_ref().map(|field| field.key), unbuilt::LIMIT_TOKENS),
             (limits.cost.as_ref().map(|field| field.key), unbuilt::LIMIT_COST),
-            (limits.depth.as_ref().map(|field| field.key), unbuilt::LIMIT_DEPTH),
             (detach.map(|field| field.at), unbuilt::DETACH),
         ]
     });
@@ -45,9 +44,12 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
     }
 }
 
+/// How deep subagents may stand where the plan says nothing.
+const DEPTH: u32 = 2;
+
 /// Bounds on the whole run.
 pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
-    let LimitsFile { concurrency, calls, time, background, .. } =
+    let LimitsFile { concurrency, calls, time, depth, background, .. } =
         file.map(|file| file.value).unwrap_or_default();
     if let Some(time) = time.as_ref().filter(|time| time.value.0.is_zero()) {
         load.fault(Diagnostic::error(code::OUT_OF_RANGE, time.at, "`time` must be more than nothing"));
@@ -56,6 +58,7 @@ pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
         concurrency: concurrency.map_or(CONCURRENCY, |n| at_least_one(load, n.value, n.at, "concurrency")),
         calls: calls.map_or(CALLS, |n| at_least_one(load, n.value, n.at, "calls")),
         time: time.map(|time| time.value.0),
+        depth: depth.map_or(DEPTH, |depth| depth.value),
         background: match background.map(|word| word.value) {
             None | Some(AtEndWord::Wait | AtEndWord::Detach) => AtEnd::Wait,
             Some(AtEndWord::Cancel) => AtEnd::Cancel,
