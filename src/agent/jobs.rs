@@ -35,6 +35,8 @@ struct Job {
     key: ContentKey,
     /// The command or task, in a line; `None` until it is started.
     what: Option<String>,
+    /// The last of what it printed, while it is at work.
+    tail: String,
     end: Option<End>,
     /// Its place among the ends.
     place: u32,
@@ -68,7 +70,14 @@ impl Jobs {
     pub(super) fn number(&self, key: &ContentKey) -> u32 {
         let mut list = self.list();
         let at = list.iter().position(|job| job.key == *key).unwrap_or_else(|| {
-            list.push(Job { key: key.clone(), what: None, end: None, place: 0, delivered: false });
+            list.push(Job {
+                key: key.clone(),
+                what: None,
+                tail: String::new(),
+                end: None,
+                place: 0,
+                delivered: false,
+            });
             list.len() - 1
         });
         number(at)
@@ -83,6 +92,25 @@ impl Jobs {
         };
         job.what = Some(what.lines().next().unwrap_or_default().chars().take(120).collect());
         true
+    }
+
+    /// It was refused after all.
+    pub(super) fn withdraw(&self, job: u32) {
+        if let Some(job) = at(&mut self.list(), job) {
+            job.what = None;
+        }
+    }
+
+    /// A job printed something.
+    pub(super) fn heard(&self, job: u32, text: &str) {
+        let mut list = self.list();
+        let Some(job) = at(&mut list, job) else { return };
+        job.tail.push_str(text);
+        // Not at every piece: moving the rest down costs as much as it holds.
+        if job.tail.len() > 4 * TAIL {
+            let from = job.tail.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
+            job.tail.drain(..from);
+        }
     }
 
     /// A job ended.

@@ -18,14 +18,8 @@ pub(super) enum Own {
 /// Those that this agent has.
 pub(super) fn specs(kit: &Kit) -> Vec<ToolSpec> {
     let mut specs = Vec::new();
-    if kit.background.is_some() {
-        specs.push(spec(
-            "background_run",
-            "Starts a shell command and comes back at once with its id. You will be told when it ends, with \
-             what it printed; do other things meanwhile. For builds, tests and other work that takes long.",
-            json!({"command": {"type": "string", "description": "The command, as `sh` takes it."}}),
-            &["command"],
-        ));
+    if let Some(tool) = &kit.background {
+        specs.push(tool.spec());
     }
     if kit.check_background {
         specs.push(spec(

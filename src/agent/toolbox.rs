@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::desk::{Desk, Wanted, content};
@@ -244,7 +244,10 @@ impl Toolbox<'_> {
                     );
                     return Said { text, is_error: true };
                 }
-                self.go(call);
+                if let Some(refused) = self.go(call) {
+                    desk.jobs.withdraw(*job);
+                    return refused;
+                }
                 let text =
                     format!("bg-{job} is at work. You will be told when it ends; go on with something else.");
                 Said { text, is_error: false }
@@ -284,19 +287,21 @@ impl Toolbox<'_> {
         }
     }
 
-    /// Lets a job go on beside the conversation, to its recorded end.
-    fn go(&self, call: &Call<'_>) {
+    /// Lets a job go on beside the conversation, to its recorded end; or what it was refused with at once.
+    fn go(&self, call: &Call<'_>) -> Option<Said> {
         let (desk, key) = (Arc::clone(self.desk), call.key.clone());
         let began = Instant::now();
         let work = match &call.doer {
             Doer::BackgroundRun(tool, job) => {
-                let (tool, job) = (Arc::clone(tool), *job);
-                let input = json!({"command": own_tools::command(&call.asked.input).unwrap_or_default()});
-                async move {
-                    let said = tool.call(input, &|_| {}).await;
-                    end_job(&desk, job, &key, said, began).await;
+                let (tool, job, input) = (Arc::clone(tool), *job, call.asked.input.clone());
+                let heard = Arc::clone(&desk);
+                let mut work =
+                    async move { tool.call(input, &|text| heard.jobs.heard(job, text)).await }.boxed();
+                // What is not allowed is refused before anything is started.
+                if let Some(said) = (&mut work).now_or_never() {
+                    return Some(said);
                 }
-                .boxed()
+                async move { end_job(&desk, job, &key, work.await, began).await }.boxed()
             }
             Doer::BackgroundSubagent(wanted, job) => {
                 let (wanted, job) = (wanted.clone(), *job);
@@ -306,9 +311,10 @@ impl Toolbox<'_> {
                 }
                 .boxed()
             }
-            Doer::Tool(_) | Doer::CheckBackground | Doer::Subagent(_) => return,
+            Doer::Tool(_) | Doer::CheckBackground | Doer::Subagent(_) => return None,
         };
         self.desk.beside(work);
+        None
     }
 }
 

@@ -311,7 +311,7 @@ impl Instance<'_> {
         {
             return Err(Fault::new(Status::OverBudget, Kind::Final, cause).into());
         }
-        let mut talk = self.talk(job, place, bounds, spent);
+        let mut talk = self.talk(job, place, bounds, spent).await?;
         loop {
             if takes_place(&self.call.action) && lock(place).is_none() {
                 match talk.beside(self.place()).await {
@@ -371,17 +371,26 @@ impl Instance<'_> {
             talk.beside(waited).await?;
             if !matches!(fault.kind, Kind::Transient | Kind::RateLimited) {
                 // What came of the conversation was no good: it is had anew.
-                talk = self.talk(job, place, bounds, spent);
+                talk = self.talk(job, place, bounds, spent).await?;
             }
         }
     }
 
     /// An agent's next conversation, with what goes on beside it; for other work, nothing.
-    fn talk<'t>(&'t self, job: &'t Job, place: &'t Slot, bounds: Bounds, spent: &mut Spent) -> Beside<'t> {
-        let Work::Prompt { agent, .. } = &job.work else { return Beside::default() };
-        let AgentKind::Model(model) = &agent.kind else { return Beside::default() };
+    async fn talk<'t>(
+        &'t self,
+        job: &'t Job,
+        place: &'t Slot,
+        bounds: Bounds,
+        spent: &mut Spent,
+    ) -> Result<Beside<'t>, Fault> {
+        let Work::Prompt { agent, .. } = &job.work else { return Ok(Beside::default()) };
+        let AgentKind::Model(model) = &agent.kind else { return Ok(Beside::default()) };
         spent.conversations += 1;
-        Beside::new(self, job, place, bounds, (spent.conversations, kit::of(self, job, model)))
+        let kit = kit::of(self, job, model)
+            .await
+            .map_err(|cause| Fault::new(Status::Failed, Kind::Final, cause))?;
+        Ok(Beside::new(self, job, place, bounds, (spent.conversations, kit)))
     }
 
     fn tell_failed(&self, fault: &Fault, attempt: u32, retry_in: Option<Duration>) {

@@ -1,27 +1,55 @@
 //! What an agent is handed to work with: the tools that it was granted, on the ground where its call works.
 //!
-//! Invariant: an agent gets what its `tools` name and nothing else.
+//! Invariant: an agent gets what its `tools` name and nothing else, or its call does not begin.
+
+use std::sync::Arc;
 
 use super::instance::Instance;
 use super::work::Job;
-use crate::agent::{Kit, Subagents};
+use crate::agent::{Kit, Subagents, Surroundings};
+use crate::outcome::Cause;
 use crate::plan::{ModelAgent, ToolGrant};
+use crate::process::{Environment, Inherit};
+use crate::tool::{self, Ground};
 
 /// The kit of a call's agent.
-pub(crate) fn of(instance: &Instance<'_>, job: &Job, model: &ModelAgent) -> Kit {
+///
+/// # Errors
+/// The cause when it cannot be had: the folder is not there, a tool server does not answer.
+pub(crate) async fn of(instance: &Instance<'_>, job: &Job, model: &ModelAgent) -> Result<Kit, Cause> {
     let has = |grant: &ToolGrant| model.tools.contains(grant);
     let subagents = has(&ToolGrant::Agent).then(|| Subagents {
         types: types(instance),
         depth: instance.depth,
         most: instance.level.plan.limits.depth,
     });
-    Kit {
-        tools: Vec::new(),
-        background: None,
+    let ground = Arc::new(ground(instance, job)?);
+    // Jobs belong to the conversation, which writes down how they end.
+    let ours = |grant: &&ToolGrant| !matches!(grant, ToolGrant::BackgroundRun | ToolGrant::CheckBackground);
+    let grants: Vec<ToolGrant> = model.tools.iter().filter(ours).cloned().collect();
+    let (jobs, _) = tool::Jobs::new();
+    let kit = tool::Kit { ground: Arc::clone(&ground), jobs: &jobs };
+    let tools = tool::tools(&grants, kit)
+        .await
+        .map_err(|error| Cause::new("tools", format!("its tools cannot be had: {error}")))?;
+    Ok(Kit {
+        tools: tools.into_iter().map(Arc::from).collect(),
+        background: has(&ToolGrant::BackgroundRun).then(|| tool::lasting(&model.tools, Arc::clone(&ground))),
         check_background: has(&ToolGrant::CheckBackground),
         subagents,
-        root: job.place.cwd.clone(),
-    }
+        root: ground.root().to_owned(),
+    })
+}
+
+/// Where its tools act: the folder of its call, with what every program is given and the call's own `env`.
+fn ground(instance: &Instance<'_>, job: &Job) -> Result<Ground, Cause> {
+    let world = &instance.level.world;
+    let mut ground = Ground::new(&job.place.cwd).map_err(|error| Cause::new("cwd", error.to_string()))?;
+    let set = job.place.env.iter().map(|(name, value)| (name.into(), value.into()));
+    ground.env = Environment { inherit: Inherit::Only(Surroundings::default().inherit), set: set.collect() };
+    ground.run_id = world.journal.run().to_string();
+    ground.reaper.clone_from(&world.reaper);
+    Ok(ground)
 }
 
 /// The agents of the plan, by name, and what they are for.

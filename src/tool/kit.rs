@@ -68,7 +68,7 @@ pub async fn tools(grants: &[ToolGrant], kit: Kit<'_>) -> Result<Vec<Box<dyn Too
 
 /// The commands that an agent may run, in the foreground and in the background: those of its
 /// `bash` entries, and any where it has none.
-fn allowed(grants: &[ToolGrant]) -> Allowed {
+pub(super) fn allowed(grants: &[ToolGrant]) -> Allowed {
     let mut patterns = Vec::new();
     for grant in grants {
         match grant {

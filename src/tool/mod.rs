@@ -15,6 +15,7 @@ mod ground;
 mod input;
 mod jobs;
 mod kit;
+mod lasting;
 mod list;
 mod read;
 mod shell;
@@ -33,6 +34,7 @@ pub use crate::model::ToolSpec;
 pub use ground::{Ground, GroundError, Wrap};
 pub use jobs::{Finished, Jobs};
 pub use kit::{Kit, Unavailable, tools};
+pub use lasting::lasting;
 
 /// One thing that an agent can do.
 ///

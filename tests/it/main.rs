@@ -23,3 +23,4 @@ mod sandbox;
 mod support;
 mod sweep;
 mod terminal;
+mod tools;
