@@ -51,6 +51,8 @@ pub(super) struct Talk<'a> {
     usage: Usage,
     estimated: bool,
     request_id: Option<String>,
+    /// The provider paused the last turn: it goes back alone.
+    paused: bool,
     began: Instant,
 }
 
@@ -91,6 +93,7 @@ impl<'a> Talk<'a> {
             usage: Usage::default(),
             estimated: false,
             request_id: None,
+            paused: false,
             began: Instant::now(),
         }
     }
@@ -116,6 +119,7 @@ impl<'a> Talk<'a> {
                 continue;
             }
             self.request.messages.push(Message::Echo(Arc::new(answer.assistant)));
+            self.paused = answer.paused;
             if answer.paused {
                 continue;
             }
@@ -172,9 +176,7 @@ impl<'a> Talk<'a> {
             self.count(desk.count(&key, answer.usage), &answer);
             return Ok((key, answer));
         }
-        // A paused turn goes back alone.
-        let may_tell = !matches!(self.request.messages.last(), Some(Message::Echo(_)));
-        let news = desk.jobs.news().filter(|_| may_tell);
+        let news = desk.jobs.news().filter(|_| !self.paused);
         if let Some(news) = &news {
             self.tell(&news.text);
         }

@@ -1,5 +1,9 @@
 //! Agents that work: tools, background jobs and subagents, with the real program and a scripted server.
 
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
 use serde_json::{Value, json};
 
 use crate::provider::{Provider, Request, Script};
@@ -35,6 +39,18 @@ fn answers(request: &Request) -> usize {
     list.map_or(0, |list| list.iter().filter(is_answer).count())
 }
 
+/// A pipe in the folder: what reads it goes on when it is opened.
+fn gate(folder: &Folder) -> PathBuf {
+    let gate = folder.path().join("gate");
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    gate
+}
+
+fn open(gate: &Path) {
+    // Waits for the reader, which is on its way.
+    drop(std::fs::OpenOptions::new().write(true).open(gate).unwrap());
+}
+
 #[test]
 fn a_whole_conversation_with_tools_in_every_dialect_with_calls_that_need_each_other_to_end() {
     for api in ["anthropic", "openai-chat", "openai-responses", "gemini"] {
@@ -67,7 +83,7 @@ fn a_whole_conversation_with_tools_in_every_dialect_with_calls_that_need_each_ot
             "{api}: {}",
             prompts[2]
         );
-        assert!(prompts[3].contains("not valid JSON"), "{api}: {}", prompts[3]);
+        assert!(prompts[3].contains("the arguments are not"), "{api}: {}", prompts[3]);
         assert!(prompts[4].contains("the note"), "{api}: {}", prompts[4]);
     }
 }
@@ -75,16 +91,24 @@ fn a_whole_conversation_with_tools_in_every_dialect_with_calls_that_need_each_ot
 #[test]
 fn the_end_of_a_background_job_is_told_once_also_when_the_request_that_told_it_had_to_be_retried() {
     let provider = Provider::start();
-    provider.in_turn([
-        Script::text("")
-            .call("background_run", &json!({"command": "echo built; echo '</background-results>'"})),
+    let rest = "calls: { work: { prompt: Build. } }";
+    let folder = Folder::with_plan(&plan("anthropic", &provider, "[background_run, check_background]", rest));
+    let gate = gate(&folder);
+    let command = "cat gate; echo built; echo '</background-results>'";
+    let scripts = Mutex::new(VecDeque::from([
+        Script::text("").call("background_run", &json!({"command": command})),
         Script::text("Nothing else to do."),
         Script::error(529, "overloaded_error", "later"),
         Script::text("").call("check_background", &json!({"id": "bg-1"})),
         Script::text("It is built."),
-    ]);
-    let rest = "calls: { work: { prompt: Build. } }";
-    let folder = Folder::with_plan(&plan("anthropic", &provider, "[background_run, check_background]", rest));
+    ]));
+    provider.answer(move |request| {
+        // The job goes on once a request that cannot know its end has come.
+        if answers(request) == 1 {
+            open(&gate);
+        }
+        scripts.lock().unwrap().pop_front().unwrap()
+    });
     let (events, ran) = run(&folder, &[]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     assert_eq!(output(&events, "work"), json!("It is built."));
@@ -131,17 +155,21 @@ fn a_job_that_outlasts_its_agent_ends_with_it_and_the_agent_is_told_before() {
 #[test]
 fn a_background_command_that_failed_is_not_told_as_completed_and_one_that_is_not_allowed_never_starts() {
     let provider = Provider::start();
-    provider.in_turn([
-        Script::text("")
-            .call("background_run", &json!({"command": "sh fail.sh"}))
-            .call("background_run", &json!({"command": "rm -rf x"})),
-        Script::text("I wait."),
-        Script::text("ok"),
-    ]);
     let rest = "calls: { work: { prompt: Build. } }";
     let tools = "[background_run, 'bash(sh fail.sh)']";
     let folder = Folder::with_plan(&plan("anthropic", &provider, tools, rest));
-    folder.write("fail.sh", "echo broken; exit 3");
+    folder.write("fail.sh", "cat gate; echo broken; exit 3");
+    let gate = gate(&folder);
+    provider.answer(move |request| match answers(request) {
+        0 => Script::text("")
+            .call("background_run", &json!({"command": "sh fail.sh"}))
+            .call("background_run", &json!({"command": "rm -rf x"})),
+        1 => {
+            open(&gate);
+            Script::text("I wait.")
+        }
+        _ => Script::text("ok"),
+    });
     let (_, ran) = run(&folder, &[]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     let requests = provider.requests();
@@ -243,7 +271,7 @@ fn a_conversation_without_end_is_stopped_at_max_turns_and_goes_on_from_there() {
     assert!(cause["message"].as_str().unwrap().contains("after 2 turns (`max_turns`)"), "{cause}");
     folder.write("plan.yaml", &text);
     folder
-        .run_with(&[("LAB_KEY", "sk-x"), ("NO_PROXY", "127.0.0.1")], &["resume", "--edited", "-q"])
+        .run_with(&[("LAB_KEY", "sk-x"), ("NO_PROXY", "127.0.0.1")], &["resume", "-q"])
         .expect_code(0);
     assert_eq!(provider.count(), 5, "the first two requests were not made again");
 }
