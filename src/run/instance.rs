@@ -24,7 +24,7 @@ use crate::agent::Desk;
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
 use crate::limits::backoff;
-use crate::limits::places::{Place, Places};
+use crate::limits::places::Place;
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
 use crate::plan::{AgentKind, Call, Join, OnError};
 
@@ -133,48 +133,6 @@ impl Instance<'_> {
             let why = outcome.cause.as_ref().map(|cause| format!(": {}", cause.message)).unwrap_or_default();
             let message = format!("`{}` failed and says `on_error: stop`{why}", self.id);
             self.level.world.request_stop(Phase::Draining, Why::Error { message });
-        }
-    }
-
-    /// Waits for a place, unless the run or the call is told to stop first.
-    pub(super) async fn place(&self) -> Result<Held, Outcome> {
-        // The plan's own window first: who waits there holds none of the run's places.
-        let take = async {
-            let own = match &self.level.own {
-                Some(own) => Some(own.take(None).await),
-                None => None,
-            };
-            (own, self.level.world.places.take(self.narrower).await)
-        };
-        let stop = &self.level.world.stop;
-        tokio::select! {
-            biased;
-            () = stop.reached(Phase::Draining) => Err(steps::not_started(stop)),
-            () = self.enough.reached(Phase::Ending) => Err(steps::not_started(self.enough)),
-            () = self.level.over.reached(Phase::Ending) => Err(steps::not_started(&self.level.over)),
-            place = take => Ok(place),
-        }
-    }
-
-    /// Counts one more call, against the plan's own limit and the run's.
-    fn count(&self) -> Result<(), Cause> {
-        let own = self.level.own.as_ref().is_none_or(Places::count_call);
-        if own && self.level.world.places.count_call() {
-            return Ok(());
-        }
-        let whose = if own { "the run" } else { "the plan" };
-        let message = format!("{whose} made as many calls as `limits.calls` allows; raise it and resume");
-        Err(Cause::new("calls_limit", message))
-    }
-
-    /// Ends with the cause when running work has to end.
-    pub(super) async fn ending(&self) -> Cause {
-        let stop = &self.level.world.stop;
-        tokio::select! {
-            biased;
-            () = stop.reached(Phase::Ending) => steps::stop_cause(stop),
-            () = self.enough.reached(Phase::Ending) => steps::stop_cause(self.enough),
-            () = self.level.over.reached(Phase::Ending) => steps::stop_cause(&self.level.over),
         }
     }
 

@@ -26,6 +26,7 @@ mod kit;
 mod level;
 mod output;
 mod parent;
+mod place;
 mod results;
 mod steps;
 pub mod stop;

@@ -270,9 +270,7 @@ fn a_conversation_without_end_is_stopped_at_max_turns_and_goes_on_from_there() {
     assert_eq!(cause["code"], json!("max_turns"));
     assert!(cause["message"].as_str().unwrap().contains("after 2 turns (`max_turns`)"), "{cause}");
     folder.write("plan.yaml", &text);
-    folder
-        .run_with(&[("LAB_KEY", "sk-x"), ("NO_PROXY", "127.0.0.1")], &["resume", "-q"])
-        .expect_code(0);
+    folder.run_with(&[("LAB_KEY", "sk-x"), ("NO_PROXY", "127.0.0.1")], &["resume", "-q"]).expect_code(0);
     assert_eq!(provider.count(), 5, "the first two requests were not made again");
 }
 
