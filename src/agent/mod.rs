@@ -60,6 +60,8 @@ pub struct Ask {
     pub prompt: String,
     /// The system prompt, rendered.
     pub system: Option<String>,
+    /// What was said in the same conversation before, in order.
+    pub before: Vec<Exchange>,
     /// What the answer must satisfy. The agent asks for it as well as it can; whoever
     /// asked validates the answer.
     pub schema: Option<Arc<Value>>,
@@ -79,6 +81,15 @@ pub struct Ask {
     /// What a model has to work with, and where its conversation is written down. Without one it
     /// has no tools and is asked once.
     pub desk: Option<Arc<Desk>>,
+}
+
+/// Something that was asked earlier in a conversation, and what was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// What was asked or told.
+    pub said: String,
+    /// What was answered.
+    pub answered: String,
 }
 
 /// An answer that was not good enough.

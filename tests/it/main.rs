@@ -6,6 +6,8 @@ mod background;
 mod cached;
 mod disk;
 mod docs;
+mod faults;
+mod fuzz;
 mod interrupted;
 mod layers;
 mod merge;
@@ -13,6 +15,7 @@ mod models;
 mod notify;
 mod order;
 mod outcomes;
+mod parent;
 mod plans;
 mod prompts;
 #[path = "../provider/mod.rs"]
