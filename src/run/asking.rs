@@ -168,6 +168,7 @@ impl Asking<'_> {
                 cwd: self.level.plan.dir.clone(),
                 env: Vec::new(),
                 last_try: retried >= RETRIES,
+                desk: None,
             };
             let answer = tokio::select! {
                 biased;
