@@ -51,6 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         journal: Arc::new(journal),
         resumed: false,
         cache: None,
+        servers: fanout::tool::Servers::new(|name| std::env::var(name).ok()),
         agents: Agents::new(client, Surroundings::default()),
         places: Places::new(plan.limits.concurrency, plan.limits.calls),
         ledger: Arc::default(),

@@ -33,6 +33,10 @@ pub enum Kind {
     TimedOut,
     /// Nothing came for the length of the idle timeout.
     Idle,
+    /// The conversation took as many turns as it may.
+    TurnsUsedUp,
+    /// What the agent did could not be written down: the run cannot go on.
+    Unwritten,
 }
 
 /// One failed answer.
@@ -102,6 +106,7 @@ impl Failure {
             Kind::TimedOut | Kind::Idle => Status::TimedOut,
             Kind::Empty | Kind::Unreadable => Status::InvalidOutput,
             Kind::Spawn(_) | Kind::ExitStatus | Kind::Signal | Kind::Reported => Status::Failed,
+            Kind::TurnsUsedUp | Kind::Unwritten => Status::Failed,
             Kind::Model(class) => match class {
                 Class::Refused => Status::Refused,
                 Class::Truncated => Status::InvalidOutput,
@@ -139,6 +144,8 @@ impl Failure {
             Kind::Empty => "empty_answer",
             Kind::TimedOut => "timeout",
             Kind::Idle => "idle_timeout",
+            Kind::TurnsUsedUp => "max_turns",
+            Kind::Unwritten => "journal",
         }
     }
 

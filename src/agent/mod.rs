@@ -7,12 +7,17 @@
 mod access;
 mod answer;
 mod command;
+mod desk;
 mod failure;
 mod gated;
+mod jobs;
 mod model;
 mod news;
+mod own_tools;
 mod prompt;
 mod request;
+mod talk;
+mod toolbox;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,6 +30,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 pub use access::{Access, Book};
+pub use desk::{Desk, Errand, Errands, Kit, Subagents, Wanted};
 pub use failure::{Failure, Kind};
 
 use crate::limits::estimate::Estimates;
@@ -81,6 +87,9 @@ pub struct Ask {
     pub last_try: bool,
     /// What its requests are made with: seat, accounts, and who hears of them.
     pub access: Arc<Access>,
+    /// What a model has to work with, and where its conversation is written down. Without one it
+    /// has no tools and is asked once.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// Something that was asked earlier in a conversation, and what was answered.

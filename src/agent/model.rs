@@ -1,4 +1,5 @@
-//! A model in this process: one request, and the next model of the list where the first is no good.
+//! A model in this process: a conversation with it, and with the next one of the list where the
+//! first is no good.
 //!
 //! Invariants: models are tried in the order of the list, each at most once an ask;
 //! the answer says which of them gave it; what the others cost is counted.
@@ -10,11 +11,11 @@ use indexmap::IndexMap;
 use super::failure::{Failure, Kind};
 use super::news::Seldom;
 use super::request::Requests;
-use super::{Agent, Answer, Ask, News, prompt};
-use crate::model::{Bounds, Class, Progress, Request, Stop, schema};
+use super::talk::Talk;
+use super::{Agent, Answer, Ask, News};
+use crate::model::Class;
 use crate::outcome::Usage;
 use crate::plan::{ModelAgent, ModelName, Provider};
-use crate::unit::Tokens;
 
 /// A model with its settings, about to be asked.
 pub(super) struct Model<'a> {
@@ -75,7 +76,9 @@ fn another_may_help(failure: &Failure, last_try: bool) -> bool {
         | Kind::OverBudget
         | Kind::Unreadable
         | Kind::TimedOut
-        | Kind::Idle => false,
+        | Kind::Idle
+        | Kind::TurnsUsedUp
+        | Kind::Unwritten => false,
     }
 }
 
@@ -91,53 +94,6 @@ impl Model<'_> {
             let message = format!("`{agent}`: the plan has no provider `{}`", name.provider);
             return Err(Box::new(Failure::new(Kind::Model(Class::BadRequest), &agent, message)));
         };
-        let in_words =
-            ask.schema.as_deref().is_some_and(|schema| schema::needs_instruction(provider, schema));
-        let request = Request {
-            model: name.model.clone(),
-            system: ask.system.clone(),
-            messages: prompt::conversation(ask, in_words),
-            schema: ask.schema.clone(),
-            max_tokens: self.settings.max_tokens,
-            temperature: self.settings.temperature,
-            effort: self.settings.effort.clone(),
-            tools: Vec::new(),
-            cache: false,
-        };
-        let bounds = Bounds { deadline: Some(ask.deadline), idle: ask.idle_timeout };
-        let on_progress = |progress: Progress<'_>| {
-            if !progress.text.is_empty() {
-                // Nobody counts them for us before the end: about four bytes each.
-                seldom.text(progress.text, Tokens((progress.text.len() / 4) as u64));
-            }
-        };
-        let reply =
-            match self.requests.send(&ask.access, name, provider, &request, bounds, &on_progress).await {
-                Ok(reply) => reply,
-                Err(failure) => return Err(failure),
-            };
-        let bad = match reply.stop {
-            Stop::Tools => {
-                let message = format!("{agent} asked for a tool, though it was given none");
-                Some(Failure::new(Kind::Model(Class::Protocol), &agent, message).transient(true))
-            }
-            Stop::End | Stop::StopSequence | Stop::Paused | Stop::Other(_)
-                if reply.text.trim().is_empty() =>
-            {
-                Some(Failure::new(Kind::Empty, &agent, format!("{agent} gave an empty answer")))
-            }
-            Stop::End | Stop::StopSequence | Stop::Paused | Stop::Other(_) => None,
-        };
-        if let Some(failure) = bad {
-            return Err(Box::new(Failure { usage: reply.usage, partial: reply.text, ..failure }));
-        }
-        Ok(Answer {
-            text: reply.text,
-            usage: reply.usage,
-            usage_estimated: reply.usage_estimated,
-            agent,
-            request_id: reply.request_id,
-            ..Answer::default()
-        })
+        Talk::new(&self.requests, (name, provider), self.settings, ask, seldom).have().await
     }
 }

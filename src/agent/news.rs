@@ -28,6 +28,11 @@ impl<'a> Seldom<'a> {
         Seldom { news, began: Instant::now(), due: AtomicU64::new(0) }
     }
 
+    /// Reports what is done now, however soon after the last report.
+    pub(super) fn say(&self, line: &str) {
+        (self.news)(line, Tokens(0));
+    }
+
     /// Reports the last line of a text, unless something was reported just now.
     pub(super) fn text(&self, text: &str, tokens: Tokens) {
         if !self.is_due() {

@@ -65,6 +65,7 @@ pub fn rehearse(
             resumed: true,
             rehearsal: true,
             cache: None,
+            servers: run::servers(),
             agents: run::agents(&ready.plan, &run, None),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
             ledger: Arc::default(),

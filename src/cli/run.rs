@@ -27,6 +27,7 @@ use crate::report::redact::Redactor;
 use crate::report::style::Style;
 use crate::run::stop::Stop;
 use crate::run::{Finished, Races, RunError, World};
+use crate::tool::Servers;
 use crate::workspace::Workspaces;
 
 /// `fanout run`.
@@ -165,6 +166,7 @@ pub fn go(
             resumed: earlier.is_some(),
             rehearsal: false,
             cache: (!how.no_cache).then(|| Cache::at(&root())),
+            servers: servers(),
             agents: agents(&ready.plan, &run, reaper.clone()),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls)
                 .with_made(earlier.map_or(0, earlier::made)),
@@ -297,6 +299,12 @@ fn providers(plan: &Plan) -> Vec<&Provider> {
         | Action::Stop { .. } => Vec::new(),
     });
     plan.providers.values().chain(inner).collect()
+}
+
+/// How tool servers are started: with keys from this process's environment.
+pub fn servers() -> Servers {
+    let environment = load::environment();
+    Servers::new(move |name| environment.get(name).cloned())
 }
 
 /// Who answers the prompts of a plan.

@@ -54,6 +54,7 @@ impl Sample {
                     concurrency: 8,
                     calls: 1000,
                     time: None,
+                    depth: 2,
                     budget: Budget::default(),
                     background: AtEnd::Wait,
                 },
@@ -231,6 +232,7 @@ impl Sample {
 pub(crate) fn model_agent(name: &str, tools: &[&str]) -> Agent {
     Agent {
         name: name.to_owned(),
+        description: None,
         at: span(7000),
         kind: AgentKind::Model(ModelAgent {
             models: vec![ModelName { provider: "anthropic".to_owned(), model: "claude-sonnet-5".to_owned() }],
@@ -271,6 +273,7 @@ fn grant(text: &str) -> ToolGrant {
 pub(crate) fn command_agent(name: &str, argv: &[&str]) -> Agent {
     Agent {
         name: name.to_owned(),
+        description: None,
         at: span(7100),
         kind: AgentKind::Command(CommandAgent {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),

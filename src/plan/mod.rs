@@ -427,6 +427,8 @@ pub enum Overflow {
 pub struct Agent {
     /// Its name under `agents`, or `(inline)`.
     pub name: String,
+    /// `description`: what it is for.
+    pub description: Option<String>,
     /// Where it is defined.
     pub at: Span,
     /// How it works.
@@ -576,6 +578,8 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// Tokens and money for the whole run.
     pub budget: Budget,
+    /// How deep subagents may stand: 1 for those of a call's own agent.
+    pub depth: u32,
     /// What the end of the run does with background calls that still run.
     pub background: AtEnd,
 }

@@ -43,6 +43,11 @@ impl Activity {
     pub(crate) fn report(&self, line: &str, tokens: Tokens) {
         let Some(now) = self.due() else { return };
         self.next.store(now + EVERY, Ordering::Relaxed);
+        self.tell(line, tokens);
+    }
+
+    /// The same, however soon after the last report.
+    pub(crate) fn tell(&self, line: &str, tokens: Tokens) {
         let line = line.trim();
         let activity = match line.char_indices().nth(LONGEST) {
             Some((cut, _)) => line[..cut].to_owned(),

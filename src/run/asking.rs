@@ -172,6 +172,7 @@ impl Asking<'_> {
                 env: Vec::new(),
                 last_try: retried >= RETRIES,
                 access: Arc::clone(&access),
+                desk: None,
             };
             let answer = tokio::select! {
                 biased;

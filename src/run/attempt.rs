@@ -126,13 +126,24 @@ pub(crate) struct Feedback {
     pub(crate) complaint: String,
 }
 
+/// What an agent knows of the call beyond its prompt.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    /// What its requests are made with.
+    pub(crate) access: &'a Arc<agent::Access>,
+    /// Earlier answers that were not good enough.
+    pub(crate) feedback: &'a [Feedback],
+    /// What a model has to work with.
+    pub(crate) desk: Option<Arc<agent::Desk>>,
+}
+
 /// Tries a prompt once. `stop` ends it.
 pub(crate) async fn prompt(
     level: &Level,
     call: &Call,
     job: &Job,
     Bounded { bounds, last_try }: Bounded,
-    (access, feedback): (&Arc<agent::Access>, &[Feedback]),
+    Told { access, feedback, desk }: Told<'_>,
     activity: &Activity,
     stop: impl Future<Output = Cause>,
 ) -> Result<Raw, Fault> {
@@ -154,8 +165,10 @@ pub(crate) async fn prompt(
         env: job.place.env.clone(),
         last_try,
         access: Arc::clone(access),
+        desk,
     };
-    let news = |line: &str, tokens| activity.report(line, tokens);
+    // An agent reports seldom enough by itself, and a tool that it names must not be missed.
+    let news = |line: &str, tokens| activity.tell(line, tokens);
     let worker = level.world.agents.of(agent, &level.plan.providers);
     let answer = tokio::select! {
         biased;
@@ -195,7 +208,9 @@ pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
                 | agent::Kind::Blocked
                 | agent::Kind::OverBudget
                 | agent::Kind::TimedOut
-                | agent::Kind::Idle => Kind::Final,
+                | agent::Kind::Idle
+                | agent::Kind::TurnsUsedUp
+                | agent::Kind::Unwritten => Kind::Final,
             },
             Status::Ok
             | Status::Blocked
@@ -216,7 +231,9 @@ pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         | agent::Kind::OverBudget
         | agent::Kind::Unreadable
         | agent::Kind::Empty
-        | agent::Kind::Idle => Fault::new(status, kind, failure.cause()),
+        | agent::Kind::Idle
+        | agent::Kind::TurnsUsedUp
+        | agent::Kind::Unwritten => Fault::new(status, kind, failure.cause()),
     };
     let partial = Raw {
         text: failure.partial,

@@ -43,6 +43,7 @@ pub(crate) async fn run(level: &Level, position: usize) -> Result<(), RunError> 
                 local: Local::default(),
                 narrower: None,
                 enough: &alone,
+                depth: 0,
             };
             CallResult::single(instance.run().await?)
         }
@@ -175,7 +176,8 @@ async fn expanded(
             let local = Local { item: (!sampled).then_some(item), index: Some(index), ..Local::default() };
             let id = InstanceId::nth(event_id.clone(), index);
             let (narrower, enough) = (narrower.as_ref(), &enough);
-            Instance { level, position, call, id, label: Some(label), local, narrower, enough }.run()
+            Instance { level, position, call, id, label: Some(label), local, narrower, enough, depth: 0 }
+                .run()
         })
         .collect();
     let mut finished = Vec::with_capacity(running.len());

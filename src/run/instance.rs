@@ -14,17 +14,18 @@ use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::attempt::{self, Bounded, Bounds, Fault, Feedback, Kind, Raw};
+use super::crew::Beside;
 use super::level::{Level, Local, data};
 use super::results::InstanceResult;
 use super::stop::{Phase, Stop, Why};
 use super::work::{Job, Work, takes_place, template_cause};
-use super::{RunError, check, output, parent, steps};
+use super::{RunError, check, kit, output, parent, steps};
 use crate::agent::Access;
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
 use crate::limits::backoff;
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
-use crate::plan::{Call, Join, OnError};
+use crate::plan::{AgentKind, Call, Join, OnError};
 
 /// One instance, about to be run.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Instance<'a> {
     pub(crate) narrower: Option<&'a Arc<Semaphore>>,
     /// Reached when enough other instances of the call have succeeded.
     pub(crate) enough: &'a Stop,
+    /// How deep it stands: 0 for a call of the plan, 1 for its subagents.
+    pub(crate) depth: u32,
 }
 
 /// What the tries of one instance have used up so far.
@@ -46,6 +49,8 @@ pub(crate) struct Instance<'a> {
 struct Spent {
     attempts: u32,
     usage: Usage,
+    /// Conversations that an agent had or began anew.
+    conversations: u32,
 }
 
 impl Instance<'_> {
@@ -135,17 +140,6 @@ impl Instance<'_> {
             let why = outcome.cause.as_ref().map(|cause| format!(": {}", cause.message)).unwrap_or_default();
             let message = format!("`{}` failed and says `on_error: stop`{why}", self.id);
             self.level.world.request_stop(Phase::Draining, Why::Error { message });
-        }
-    }
-
-    /// Ends with the cause when running work has to end.
-    pub(super) async fn ending(&self) -> Cause {
-        let stop = &self.level.world.stop;
-        tokio::select! {
-            biased;
-            () = stop.reached(Phase::Ending) => steps::stop_cause(stop),
-            () = self.enough.reached(Phase::Ending) => steps::stop_cause(self.enough),
-            () = self.level.over.reached(Phase::Ending) => steps::stop_cause(&self.level.over),
         }
     }
 
@@ -283,9 +277,10 @@ impl Instance<'_> {
         {
             return Err(Fault::new(Status::OverBudget, Kind::Final, cause).into());
         }
+        let mut talk = self.talk(job, access, bounds, spent).await?;
         loop {
             if !access.seat.is_taken() {
-                self.sit(access, Some(bounds)).await.map_err(of_outcome)?;
+                talk.beside(self.sit(access, Some(bounds))).await.map_err(of_outcome)?;
             }
             spent.attempts += 1;
             if let Some(raw) = self.recalled_step(job, feedback) {
@@ -293,7 +288,8 @@ impl Instance<'_> {
                 return Ok(raw);
             }
             let last_try = *retried >= self.call.retries;
-            let fault = match self.once(job, Bounded { bounds, last_try }, access, feedback).await {
+            let told = attempt::Told { access, feedback, desk: talk.desk() };
+            let fault = match talk.beside(self.once(job, Bounded { bounds, last_try }, told)).await {
                 Ok(raw) => {
                     spent.usage.add(&raw.usage);
                     self.keep_step(job, feedback, AttemptNo(spent.attempts), &raw).await?;
@@ -331,12 +327,36 @@ impl Instance<'_> {
                 }
             };
             self.tell_failed(&fault, spent.attempts, Some(wait));
-            tokio::select! {
-                biased;
-                cause = self.ending() => return Err(Fault::new(Status::Cancelled, Kind::Final, cause).into()),
-                () = tokio::time::sleep(wait) => {}
+            let waited = async {
+                tokio::select! {
+                    biased;
+                    cause = self.ending() => Err(Fault::new(Status::Cancelled, Kind::Final, cause)),
+                    () = tokio::time::sleep(wait) => Ok(()),
+                }
+            };
+            talk.beside(waited).await?;
+            if !matches!(fault.kind, Kind::Transient | Kind::RateLimited) {
+                // What came of the conversation was no good: it is had anew.
+                talk = self.talk(job, access, bounds, spent).await?;
             }
         }
+    }
+
+    /// An agent's next conversation, with what goes on beside it; for other work, nothing.
+    async fn talk<'t>(
+        &'t self,
+        job: &'t Job,
+        access: &'t Arc<Access>,
+        bounds: Bounds,
+        spent: &mut Spent,
+    ) -> Result<Beside<'t>, Fault> {
+        let Work::Prompt { agent, .. } = &job.work else { return Ok(Beside::default()) };
+        let AgentKind::Model(model) = &agent.kind else { return Ok(Beside::default()) };
+        spent.conversations += 1;
+        let kit = kit::of(self, job, model)
+            .await
+            .map_err(|cause| Fault::new(Status::Failed, Kind::Final, cause))?;
+        Ok(Beside::new(self, job, access, bounds, (spent.conversations, kit)))
     }
 
     fn tell_failed(&self, fault: &Fault, attempt: u32, retry_in: Option<Duration>) {
@@ -349,27 +369,15 @@ impl Instance<'_> {
     }
 
     /// One try.
-    async fn once(
-        &self,
-        job: &Job,
-        bounded: Bounded,
-        access: &Arc<Access>,
-        feedback: &[Feedback],
-    ) -> Result<Raw, Ended> {
+    async fn once(&self, job: &Job, bounded: Bounded, told: attempt::Told<'_>) -> Result<Raw, Ended> {
         let bounds = bounded.bounds;
         let world = &self.level.world;
         let activity = Activity::new(world.journal.clone(), self.id.clone());
         match &job.work {
-            Work::Prompt { .. } => Ok(attempt::prompt(
-                self.level,
-                self.call,
-                job,
-                bounded,
-                (access, feedback),
-                &activity,
-                self.ending(),
-            )
-            .await?),
+            Work::Prompt { .. } => {
+                Ok(attempt::prompt(self.level, self.call, job, bounded, told, &activity, self.ending())
+                    .await?)
+            }
             Work::Run(program) => {
                 let run = attempt::Command::of(self.call, program, &job.place, bounds);
                 Ok(run.once(world, Some(&activity), self.ending()).await?)

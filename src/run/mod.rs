@@ -22,7 +22,9 @@ mod bus;
 mod cached;
 mod call;
 mod check;
+mod crew;
 mod instance;
+mod kit;
 mod level;
 mod output;
 mod own;
@@ -52,6 +54,7 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::process::Reaper;
 use crate::reconcile::Reconciled;
+use crate::tool::Servers;
 use crate::workspace::Workspaces;
 use stop::{Phase, Stop, Why};
 
@@ -77,6 +80,8 @@ pub struct World {
     pub rehearsal: bool,
     /// The results of earlier runs, for calls that say `cache`; `None` for none.
     pub cache: Option<Cache>,
+    /// How the tool servers of agents are started.
+    pub servers: Servers,
     /// Who answers prompts.
     pub agents: Agents,
     /// The run's places under `limits.concurrency` and `limits.calls`.
@@ -116,6 +121,12 @@ impl World {
         let outcome = self.journal.finish(instance, key, outcome).await?;
         self.count(&outcome);
         Ok(outcome)
+    }
+
+    /// The same for an instance that is dropped before its end and so cannot wait.
+    fn end_dropped(&self, instance: InstanceId, outcome: Outcome) {
+        self.count(&outcome);
+        self.journal.note(Event::CallFinished { instance, key: None, outcome });
     }
 
     fn count(&self, outcome: &Outcome) {

@@ -77,4 +77,15 @@ impl Instance<'_> {
         let message = format!("{whose} made as many calls as `limits.calls` allows; raise it and resume");
         Err(Cause::new("calls_limit", message))
     }
+
+    /// Ends with the cause when running work has to end.
+    pub(super) async fn ending(&self) -> Cause {
+        let stop = &self.level.world.stop;
+        tokio::select! {
+            biased;
+            () = stop.reached(Phase::Ending) => steps::stop_cause(stop),
+            () = self.enough.reached(Phase::Ending) => steps::stop_cause(self.enough),
+            () = self.level.over.reached(Phase::Ending) => steps::stop_cause(&self.level.over),
+        }
+    }
 }

@@ -35,6 +35,7 @@ fn ask(prompt: &str) -> Ask {
         env: Vec::new(),
         last_try: false,
         access: Arc::default(),
+        desk: None,
     }
 }
 
@@ -50,7 +51,7 @@ async fn answer(agent: &plan::Agent, provider: Option<&Provider>, ask: Ask) -> R
 }
 
 fn agent(kind: plan::AgentKind) -> plan::Agent {
-    plan::Agent { name: "a".to_owned(), at: plan::diagnostic::Span::default(), kind }
+    plan::Agent { name: "a".to_owned(), description: None, at: plan::diagnostic::Span::default(), kind }
 }
 
 fn models(names: &[&str]) -> plan::Agent {

@@ -28,4 +28,5 @@ mod servers;
 mod support;
 mod sweep;
 mod terminal;
+mod tools;
 mod workspaces;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::include::{Home, Named};
-use super::{Scope, at_least_one, claude, providers};
+use super::{Scope, at_least_one, claude, providers, tools};
 use crate::plan::diagnostic::{Diagnostic, Span};
 use crate::plan::file::agent::{AgentFile, AgentOutputWord, AgentUse, InputWord};
 use crate::plan::file::value::PromptText;
@@ -19,8 +19,8 @@ use crate::plan::record::Record as _;
 use crate::plan::suggest::{choices, did_you_mean, list};
 use crate::plan::template::{Also, Names, Template};
 use crate::plan::{
-    Agent, AgentKind, CommandAgent, CommandInput, CommandOutput, ModelAgent, ModelName, Provider, code,
-    unbuilt,
+    Agent, AgentKind, CommandAgent, CommandInput, CommandOutput, ModelAgent, ModelName, Provider, ToolGrant,
+    code, unbuilt,
 };
 use crate::unit::Tokens;
 
@@ -41,6 +41,8 @@ pub(super) struct Agents<'a> {
     scope: &'a Scope<'a>,
     named: IndexMap<String, Option<Arc<Agent>>>,
     project: Option<HashMap<String, claude::Definition>>,
+    /// Where an agent is allowed to start subagents.
+    delegates: Option<Span>,
     fallback: Option<Option<Arc<Agent>>>,
 }
 
@@ -52,7 +54,14 @@ impl<'a> Agents<'a> {
         providers: &'a IndexMap<String, Provider>,
         scope: &'a Scope<'a>,
     ) -> Agents<'a> {
-        let mut agents = Agents { providers, scope, named: IndexMap::new(), project: None, fallback: None };
+        let mut agents = Agents {
+            providers,
+            scope,
+            named: IndexMap::new(),
+            project: None,
+            delegates: None,
+            fallback: None,
+        };
         for (name, file) in files.into_values() {
             let agent =
                 file.and_then(|(file, home)| agents.one(load, name.value.clone(), name.at, file, &home));
@@ -84,8 +93,19 @@ impl<'a> Agents<'a> {
         self.named.contains_key(name)
     }
 
-    /// Those with names, the project's own that a call uses included.
-    pub(super) fn into_named(self) -> IndexMap<String, Arc<Agent>> {
+    /// Those with names, the project's own that a call uses included; where an agent may start
+    /// subagents, all of the project's.
+    pub(super) fn into_named(mut self, load: &mut Load<'_>) -> IndexMap<String, Arc<Agent>> {
+        if let Some(at) = self.delegates {
+            let place = self.scope.place;
+            let definitions =
+                self.project.get_or_insert_with(|| claude::definitions(&place.dir, &place.project));
+            let mut names: Vec<String> = definitions.keys().cloned().collect();
+            names.sort();
+            for name in names {
+                self.by_name(load, &name, at);
+            }
+        }
         self.named.into_iter().filter_map(|(name, agent)| Some((name, agent?))).collect()
     }
 
@@ -96,7 +116,7 @@ impl<'a> Agents<'a> {
         let models: Vec<ModelName> = self.default_model(load, call).into_iter().collect();
         let agent = (!models.is_empty()).then(|| {
             let kind = AgentKind::Model(plain_model(models));
-            Arc::new(Agent { name: "default".to_owned(), at: call, kind })
+            Arc::new(Agent { name: "default".to_owned(), description: None, at: call, kind })
         });
         self.fallback = Some(agent.clone());
         agent
@@ -154,16 +174,18 @@ impl<'a> Agents<'a> {
         used: Span,
     ) -> Option<Agent> {
         let found = claude::read(load, definition, &self.scope.place.project, used)?;
-        if let Some(tools) = found.tools {
-            load.fault(unbuilt::TOOLS.refuse(tools).related(used, "used here"));
-        }
         let models = match found.model {
             Some(model) => providers::model(load, &model, self.providers),
             None => self.default_model(load, used),
         };
         let mut kind = plain_model(vec![models?]);
+        if let Some((words, at)) = found.tools {
+            kind.tools = tools::foreign(load, &words, at, used);
+            self.may_delegate(&kind.tools, at);
+        }
         kind.system = Some(Template::literal(found.system, found.at));
-        Some(Agent { name: name.to_owned(), at: found.at, kind: AgentKind::Model(kind) })
+        let description = found.description;
+        Some(Agent { name: name.to_owned(), description, at: found.at, kind: AgentKind::Model(kind) })
     }
 
     fn one(
@@ -189,12 +211,13 @@ impl<'a> Agents<'a> {
             load.fault(fault.help("an agent is a model in this process or a `command`, not both"));
             return None;
         }
+        let description = file.description.as_ref().map(|text| text.value.clone());
         let kind = if of_command.is_empty() {
             AgentKind::Model(self.model_agent(load, at, file, home)?)
         } else {
             AgentKind::Command(command_agent(load, at, file)?)
         };
-        Some(Agent { name, at, kind })
+        Some(Agent { name, description, at, kind })
     }
 
     fn model_agent(
@@ -218,9 +241,11 @@ impl<'a> Agents<'a> {
         if no_models {
             models.extend(self.default_model(load, at));
         }
-        if let Some(tools) = tools.filter(|tools| !tools.value.0.is_empty()) {
-            load.fault(unbuilt::TOOLS.refuse(tools.key));
-        }
+        let tools = tools.map(|written| {
+            let grants = tools::grants(load, &written.value.0);
+            self.may_delegate(&grants, written.key);
+            grants
+        });
         if let Some(temperature) = temperature.as_ref().filter(|t| !(0.0..=2.0).contains(&t.value)) {
             let message = "`temperature` must be between 0 and 2";
             load.fault(Diagnostic::error(code::OUT_OF_RANGE, temperature.at, message));
@@ -239,8 +264,16 @@ impl<'a> Agents<'a> {
             max_tokens: max_tokens.map_or(MAX_TOKENS, |max| max.value.0),
             temperature: temperature.map(|temperature| temperature.value),
             effort: effort.map(|effort| effort.value),
+            tools: tools.unwrap_or_else(|| ToolGrant::DEFAULT.to_vec()),
             ..plain_model(models)
         })
+    }
+
+    /// Remembers where subagents are allowed: then all agents of the project may be wanted.
+    fn may_delegate(&mut self, grants: &[ToolGrant], at: Span) {
+        if grants.contains(&ToolGrant::Agent) {
+            self.delegates.get_or_insert(at);
+        }
     }
 
     fn system(&self, load: &mut Load<'_>, text: PromptText, home: &Home) -> Option<Template> {
@@ -256,7 +289,7 @@ fn plain_model(models: Vec<ModelName>) -> ModelAgent {
     ModelAgent {
         models,
         system: None,
-        tools: Vec::new(),
+        tools: ToolGrant::DEFAULT.to_vec(),
         max_turns: MAX_TURNS,
         max_tokens: MAX_TOKENS,
         temperature: None,

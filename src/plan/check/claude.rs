@@ -33,13 +33,16 @@ pub(super) struct Found {
     pub(super) system: String,
     /// The model, as `provider/model`; `None` for the default one.
     pub(super) model: Option<At<String>>,
-    /// Where its tools are named, if they are.
-    pub(super) tools: Option<Span>,
+    /// What it is for.
+    pub(super) description: Option<String>,
+    /// Its tools as written there, if any are named, and where.
+    pub(super) tools: Option<(Vec<String>, Span)>,
 }
 
 #[derive(Debug, Deserialize)]
 struct FrontMatter {
     name: Option<String>,
+    description: Option<String>,
     model: Option<String>,
     tools: Option<Tools>,
 }
@@ -107,11 +110,14 @@ pub(super) fn read(load: &mut Load<'_>, definition: &Definition, root: &Path, us
         };
         At { at: place("model:"), value: name }
     });
-    let tools = front.and_then(|front| front.tools).is_some_and(|tools| match tools {
-        Tools::Words(words) => !words.trim().is_empty(),
-        Tools::List(words) => !words.is_empty(),
+    let description = front.as_ref().and_then(|front| front.description.clone());
+    let tools = front.and_then(|front| front.tools).map(|tools| match tools {
+        Tools::Words(words) => words.split(',').map(|word| word.trim().to_owned()).collect(),
+        Tools::List(words) => words,
     });
-    Some(Found { at, system: body.trim().to_owned(), model, tools: tools.then(|| place("tools:")) })
+    let tools = tools.map(|words: Vec<String>| words.into_iter().filter(|word| !word.is_empty()).collect());
+    let tools = tools.filter(|words: &Vec<String>| !words.is_empty()).map(|words| (words, place("tools:")));
+    Some(Found { at, system: body.trim().to_owned(), description, model, tools })
 }
 
 /// The front matter, read, and what stands below it; `None` where there is none.

@@ -22,6 +22,7 @@ mod places;
 mod providers;
 mod reconcile;
 mod text;
+mod tools;
 mod top;
 mod vars;
 mod workspace;
@@ -168,7 +169,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
     let limits = top::limits(load, file.limits.take());
     let stem =
         place.file.file_stem().map_or_else(|| "plan".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let agents = agents.into_named();
+    let agents = agents.into_named(load);
     let plan = Plan {
         name: file.name.take().map_or(stem, |name| name.value),
         description: file.description.take().map(|text| text.value),

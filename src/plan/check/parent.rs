@@ -35,7 +35,7 @@ pub(super) fn of(
     let AgentKind::Model(model) = &agent.kind else { return Some(agent) };
     let mut model = model.clone();
     model.tools = Vec::new();
-    Some(Arc::new(Agent { name: agent.name.clone(), at: agent.at, kind: AgentKind::Model(model) }))
+    Some(Arc::new(Agent { kind: AgentKind::Model(model), ..Agent::clone(&agent) }))
 }
 
 /// Where the first step stands that asks the parent's model.

@@ -27,10 +27,7 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
     let limits = file.limits.as_ref().map(|limits| &limits.value);
     let limits = limits.map_or_else(Vec::new, |limits| {
         let detach = limits.background.as_ref().filter(|word| word.value == AtEndWord::Detach);
-        vec![
-            (limits.depth.as_ref().map(|field| field.key), unbuilt::LIMIT_DEPTH),
-            (detach.map(|field| field.at), unbuilt::DETACH),
-        ]
+        vec![(detach.map(|field| field.at), unbuilt::DETACH)]
     });
     for (at, row) in rows.into_iter().chain(limits) {
         if let Some(at) = at {
@@ -39,9 +36,12 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
     }
 }
 
+/// How deep subagents may stand where the plan says nothing.
+const DEPTH: u32 = 2;
+
 /// Bounds on the whole run.
 pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
-    let LimitsFile { concurrency, calls, tokens, cost, time, background, .. } =
+    let LimitsFile { concurrency, calls, tokens, cost, time, depth, background, .. } =
         file.map(|file| file.value).unwrap_or_default();
     if let Some(time) = time.as_ref().filter(|time| time.value.0.is_zero()) {
         load.fault(Diagnostic::error(code::OUT_OF_RANGE, time.at, "`time` must be more than nothing"));
@@ -51,6 +51,7 @@ pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
         calls: calls.map_or(CALLS, |n| at_least_one(load, n.value, n.at, "calls")),
         time: time.map(|time| time.value.0),
         budget: budget::read(load, tokens, cost),
+        depth: depth.map_or(DEPTH, |depth| depth.value),
         background: match background.map(|word| word.value) {
             None | Some(AtEndWord::Wait | AtEndWord::Detach) => AtEnd::Wait,
             Some(AtEndWord::Cancel) => AtEnd::Cancel,

@@ -236,15 +236,18 @@ fn the_projects_own_agents_work_under_their_own_names() {
     assert_eq!(agent("plain").models[0].to_string(), "anthropic/claude-sonnet-5");
     assert_eq!(plan.agents.len(), 2, "only those that a call uses");
 
-    std::fs::write(project.path(".claude/agents/plain.md"), "---\nname: plain\ntools: Read, Grep\n---\nx\n")
-        .unwrap();
+    std::fs::write(
+        project.path(".claude/agents/plain.md"),
+        "---\nname: plain\ntools: Read, Bash(git log:*), WebFetch\n---\nx\n",
+    )
+    .unwrap();
     std::fs::write(project.path("plans/plan.yaml"), "calls:\n  a: { prompt: hi, agent: plain }\n  b: { prompt: hi, agent: reviwer }\n  c: { prompt: hi, agent: broken }\n").unwrap();
     let found = project.faults("plans/plan.yaml");
     assert!(found[0].contains("E0204 there is no agent `reviwer` (did you mean `reviewer`?)"), "{found:?}");
     assert!(
-        found
-            .iter()
-            .any(|line| line.starts_with(".claude/agents/plain.md:3:1: E0501 `tools` is not built yet")),
+        found.iter().any(|line| line.starts_with(
+            ".claude/agents/plain.md:3:1: E0302 this agent works without `WebFetch`: no such tool here"
+        )),
         "{found:?}"
     );
     assert!(found[2].contains("broken.md:1:1: E0102 the front matter is not YAML"), "{found:?}");

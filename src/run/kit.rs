@@ -1,0 +1,59 @@
+//! What an agent is handed to work with: the tools that it was granted, on the ground where its call works.
+//!
+//! Invariant: an agent gets what its `tools` name and nothing else, or its call does not begin.
+
+use std::sync::Arc;
+
+use super::instance::Instance;
+use super::work::Job;
+use crate::agent::{Kit, Subagents, Surroundings};
+use crate::outcome::Cause;
+use crate::plan::{ModelAgent, ToolGrant};
+use crate::process::{Environment, Inherit};
+use crate::tool::{self, Ground, Tool};
+
+/// The kit of a call's agent.
+///
+/// # Errors
+/// The cause when it cannot be had: the folder is not there, a tool server does not answer.
+pub(crate) async fn of(instance: &Instance<'_>, job: &Job, model: &ModelAgent) -> Result<Kit, Cause> {
+    let has = |grant: &ToolGrant| model.tools.contains(grant);
+    let subagents = has(&ToolGrant::Agent).then(|| Subagents {
+        types: types(instance),
+        depth: instance.depth,
+        most: instance.level.plan.limits.depth,
+    });
+    let ground = Arc::new(ground(instance, job)?);
+    let (mcp, servers) = (&instance.level.plan.mcp, &instance.level.world.servers);
+    let tools = tool::tools(&model.tools, tool::Kit { ground: Arc::clone(&ground), mcp, servers })
+        .await
+        .map_err(|error| Cause::new("tools", format!("its tools cannot be had: {error}")))?;
+    let mut tools: Vec<Arc<dyn Tool>> = tools.into_iter().map(Arc::from).collect();
+    // Jobs belong to the conversation, which writes down how they end.
+    let lasting = tools.iter().position(|tool| tool.spec().name == "background_run");
+    let background = lasting.map(|at| tools.remove(at));
+    Ok(Kit {
+        tools,
+        background,
+        check_background: has(&ToolGrant::CheckBackground),
+        subagents,
+        root: ground.root().to_owned(),
+    })
+}
+
+/// Where its tools act: the folder of its call, with what every program is given and the call's own `env`.
+fn ground(instance: &Instance<'_>, job: &Job) -> Result<Ground, Cause> {
+    let world = &instance.level.world;
+    let mut ground = Ground::new(&job.place.cwd).map_err(|error| Cause::new("cwd", error.to_string()))?;
+    let set = job.place.env.iter().map(|(name, value)| (name.into(), value.into()));
+    ground.env = Environment { inherit: Inherit::Only(Surroundings::default().inherit), set: set.collect() };
+    ground.run_id = world.journal.run().to_string();
+    ground.reaper.clone_from(&world.reaper);
+    Ok(ground)
+}
+
+/// The agents of the plan, by name, and what they are for.
+fn types(instance: &Instance<'_>) -> Vec<(String, Option<String>)> {
+    let agents = instance.level.plan.agents.values();
+    agents.map(|agent| (agent.name.clone(), agent.description.clone())).collect()
+}
