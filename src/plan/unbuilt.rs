@@ -33,7 +33,6 @@ macro_rules! unbuilt {
 }
 
 unbuilt! {
-    MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     READ_ONLY = "`isolation: read-only` for a program", "write `isolation: clone`: what it changes there reaches nobody unless you apply it";
     SANDBOX = "a `sandbox` other than `off`", "remove it, or run fanout in a container";

@@ -74,3 +74,65 @@ async fn the_git_server_sees_a_repository() {
     let said = status.call(json!({ "repo_path": folder.path() }), &|_| {}).await;
     assert!(!said.is_error && said.text.contains("new.txt"), "{}", said.text);
 }
+
+/// A plan's agent asks for a tool of a server, and its next request holds what the server said.
+#[test]
+fn an_agent_of_a_plan_uses_a_tool_server() {
+    let Some(program) = installed("node_modules/.bin/mcp-server-filesystem") else { return };
+    let provider = crate::provider::Provider::start();
+    let folder = crate::support::Folder::new();
+    folder.write("notes/a.txt", "the sites are in src/net.rs");
+    let path = folder.path().canonicalize().unwrap().join("notes/a.txt").display().to_string();
+    provider.answer(move |request| {
+        let said = String::from_utf8_lossy(&request.body).into_owned();
+        if said.contains("the sites are in") {
+            crate::provider::Script::text("src/net.rs")
+        } else {
+            let name = tool_name(&request.json, "read_text_file");
+            crate::provider::Script::call(&name, json!({"path": path}))
+        }
+    });
+    let plan = format!(
+        "providers: {{ lab: {{ api: anthropic, base_url: '{}' }} }}\n\
+         mcp: {{ files: {{ command: ['{}', .] }} }}\n\
+         agents: {{ a: {{ model: lab/m, tools: ['mcp(files/read_text_file)'] }} }}\n\
+         calls: {{ where: {{ prompt: Where are the sites?, agent: a }} }}\n",
+        provider.base_url(),
+        program.display()
+    );
+    folder.write("plan.yaml", &plan);
+    let ran = folder.run(&["run", "plan.yaml", "-o", "json"]).expect_code(0);
+    let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(result["calls"][0]["output"], "src/net.rs", "{result:#}");
+    let tools = provider.requests()[0].json["tools"].as_array().unwrap().len();
+    assert_eq!(tools, 1, "only the tool that was granted");
+}
+
+/// The name under which a request offers a tool.
+fn tool_name(request: &serde_json::Value, end: &str) -> String {
+    let tools = request["tools"].as_array().unwrap();
+    let names = tools.iter().filter_map(|tool| tool["name"].as_str());
+    names.into_iter().find(|name| name.ends_with(end)).unwrap().to_owned()
+}
+
+#[test]
+fn a_tool_server_that_is_not_there_or_not_named_is_found_before_anything_starts() {
+    let plan = |tools: &str| {
+        format!(
+            "mcp: {{ files: {{ command: [x] }} }}\nagents: {{ a: {{ model: anthropic/m, tools: [{tools}] }} }}\n\
+             calls: {{ c: {{ prompt: Go., agent: a }} }}\n"
+        )
+    };
+    for (tools, words) in [
+        ("'mcp(file)'", "did you mean `files`"),
+        ("mcp", "does not say which server"),
+        ("'mcp(files/)'", "names no tool"),
+    ] {
+        let ran =
+            crate::support::Folder::with_plan(&plan(tools)).run(&["validate", "plan.yaml"]).expect_code(2);
+        assert!(ran.err.contains(words), "{tools}: {}", ran.err);
+    }
+    let folder = crate::support::Folder::with_plan(&plan("'mcp(files)'"));
+    let ran = folder.run_with(&[("ANTHROPIC_API_KEY", "k")], &["run", "plan.yaml"]);
+    assert!(ran.code != 0 && ran.err.contains("the tool server `files` cannot be used"), "{}", ran.err);
+}

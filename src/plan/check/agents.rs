@@ -242,7 +242,8 @@ impl<'a> Agents<'a> {
             models.extend(self.default_model(load, at));
         }
         let tools = tools.map(|written| {
-            let grants = tools::grants(load, &written.value.0);
+            let servers: Vec<&str> = self.scope.mcp.keys().map(String::as_str).collect();
+            let grants = tools::grants(load, &written.value.0, &servers);
             self.may_delegate(&grants, written.key);
             grants
         });

@@ -15,7 +15,7 @@ use crate::plan::file::agent::{AgentFile, McpFile, ProviderFile};
 use crate::plan::file::{IncludeFile, PlanFile, VarShape};
 use crate::plan::load::Load;
 use crate::plan::read::{At, Entries, Key, OneOrMany, Reader};
-use crate::plan::{Include, code, files, unbuilt, yaml};
+use crate::plan::{Include, code, files, yaml};
 
 /// No plan needs more files than this.
 const MAX_FILES: usize = 1_000;
@@ -108,9 +108,6 @@ fn include(
     let text = load.files.text(number);
     let Some(tree) = yaml::parse(&text, number, &mut load.faults) else { return Vec::new() };
     let Some(mut file) = Reader::new(&mut load.faults).read::<IncludeFile>(&tree) else { return Vec::new() };
-    if let Some(mcp) = &file.mcp {
-        load.fault(unbuilt::MCP.refuse(mcp.key));
-    }
     let parent = |path: &Path| path.parent().unwrap_or(Path::new("")).to_owned();
     let home = Rc::new(Home { dir: parent(&path), shown: parent(&shown) });
     add(&mut merged.vars, file.vars.take(), |var| var);

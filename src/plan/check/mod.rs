@@ -39,7 +39,9 @@ use super::load::Load;
 use super::read::At;
 use super::record::Record;
 use super::template::{Also, CallShape, Destination, Known, Names};
-use super::{Call, Plan};
+use super::{Call, McpServer, Plan};
+use indexmap::IndexMap;
+
 use crate::id::CallId;
 use needs::Edges;
 
@@ -81,6 +83,8 @@ pub(super) struct Scope<'a> {
     positions: &'a HashMap<String, usize>,
     /// What is known of the call at each position before it is checked.
     traits: &'a [Traits],
+    /// The tool servers.
+    mcp: &'a IndexMap<String, McpServer>,
     /// True where the plan has a `goal`.
     goal: bool,
 }
@@ -149,7 +153,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
         }
     }
     let goal = file.goal.is_some();
-    let scope = Scope { place, known: &known, positions: &positions, traits: &traits, goal };
+    let scope = Scope { place, known: &known, positions: &positions, traits: &traits, goal, mcp: &mcp };
     let mut agents = agents::Agents::read(load, merged.agents, &providers, &scope);
     let (calls, edges) = check_calls(load, calls, &mut agents, &scope);
     cycle::refuse(load, &edges);

@@ -7,7 +7,7 @@ use crate::plan::diagnostic::{Diagnostic, Span};
 use crate::plan::load::Load;
 use crate::plan::read::At;
 use crate::plan::suggest::{choices, did_you_mean};
-use crate::plan::{CommandPattern, ToolGrant, code, unbuilt};
+use crate::plan::{CommandPattern, ToolGrant, code};
 
 /// The names of tools, as a plan writes them.
 const NAMES: &[&str] = &[
@@ -40,10 +40,12 @@ const FOREIGN: &[(&str, &str)] = &[
 ];
 
 /// Reads the list of a plan's agent; each tool once.
-pub(super) fn grants(load: &mut Load<'_>, list: &[At<String>]) -> Vec<ToolGrant> {
+///
+/// `servers` are the names under `mcp`.
+pub(super) fn grants(load: &mut Load<'_>, list: &[At<String>], servers: &[&str]) -> Vec<ToolGrant> {
     let mut grants = Vec::new();
     for word in list {
-        if let Some(grant) = grant(load, &word.value, word.at)
+        if let Some(grant) = grant(load, &word.value, word.at, servers)
             && !grants.contains(&grant)
         {
             grants.push(grant);
@@ -83,7 +85,7 @@ pub(super) fn foreign(load: &mut Load<'_>, list: &[String], at: Span, used: Span
     grants
 }
 
-fn grant(load: &mut Load<'_>, word: &str, at: Span) -> Option<ToolGrant> {
+fn grant(load: &mut Load<'_>, word: &str, at: Span, servers: &[&str]) -> Option<ToolGrant> {
     let (name, inside) = split(word);
     let wrong = |message: String| Diagnostic::error(code::UNKNOWN_WORD, at, message);
     let fault = match (name, inside) {
@@ -93,7 +95,27 @@ fn grant(load: &mut Load<'_>, word: &str, at: Span) -> Option<ToolGrant> {
                 "write the words of a command, `*` for any: `bash(cargo test *)`; a bare `bash` allows all",
             ),
         },
-        ("mcp", _) => unbuilt::MCP.refuse(at),
+        ("mcp", None) => wrong("`mcp` does not say which server".to_owned())
+            .help("write `mcp(server)` for all of its tools, or `mcp(server/tool)`"),
+        ("mcp", Some(inside)) => {
+            let (server, tool) = match inside.split_once('/') {
+                Some((server, tool)) => (server.trim(), Some(tool.trim())),
+                None => (inside.trim(), None),
+            };
+            if tool == Some("") {
+                wrong(format!("`{word}` names no tool"))
+                    .help(format!("write `mcp({server})` for all of its tools"))
+            } else if servers.contains(&server) {
+                let tool = tool.map(str::to_owned);
+                return Some(ToolGrant::Mcp { server: server.to_owned(), tool });
+            } else {
+                let help = did_you_mean(server, servers.iter().copied()).unwrap_or_else(|| match servers {
+                    [] => "the plan has no `mcp`; define the server there".to_owned(),
+                    _ => format!("the servers are {}", choices(servers.iter().copied())),
+                });
+                wrong(format!("there is no tool server `{server}`")).help(help)
+            }
+        }
         (name, Some(_)) if NAMES.contains(&name) => {
             wrong(format!("`{name}` takes nothing in parentheses")).help(format!("write `{name}`"))
         }

@@ -23,13 +23,12 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
             format!("this is version {} of the language; this fanout reads version 1", version.value);
         load.fault(Diagnostic::error(code::OUT_OF_RANGE, version.at, message).help("write `version: 1`"));
     }
-    let rows = [(file.mcp.as_ref().map(|field| field.key), unbuilt::MCP)];
     let limits = file.limits.as_ref().map(|limits| &limits.value);
     let limits = limits.map_or_else(Vec::new, |limits| {
         let detach = limits.background.as_ref().filter(|word| word.value == AtEndWord::Detach);
         vec![(detach.map(|field| field.at), unbuilt::DETACH)]
     });
-    for (at, row) in rows.into_iter().chain(limits) {
+    for (at, row) in limits {
         if let Some(at) = at {
             load.fault(row.refuse(at));
         }

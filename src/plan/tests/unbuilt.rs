@@ -8,7 +8,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let top = |keys: &str| format!("{keys}\ncalls: {{ a: {{ run: x }} }}\n");
     let agent = |keys: &str| format!("agents: {{ x: {keys} }}\ncalls: {{ a: {{ run: x }} }}\n");
     let table = [
-        (top("mcp: { files: { command: [npx, server] } }"), "mcp"),
         (top("limits: { background: detach }"), "detach"),
         (call("run: x\nisolation: read-only"), "read-only"),
         (call("run: x\nsandbox: read-only"), "read-only"),
