@@ -24,7 +24,8 @@ use crate::report::fold::RunView;
 use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
 use crate::run::stop::Stop;
-use crate::run::{REHEARSED, World};
+use crate::run::{REHEARSED, Races, World};
+use crate::workspace::Workspaces;
 
 /// How each instance ended in a rehearsal, in the order in which it did.
 pub type Heard = Vec<(InstanceId, Outcome)>;
@@ -74,6 +75,8 @@ pub fn rehearse(
             only: only.clone(),
             environment: Arc::new(super::load::environment()),
             reaper: None,
+            races: Races::default(),
+            workspaces: Workspaces::default(),
             census: Mutex::default(),
         });
         // How it ends says nothing: most of it was not done.

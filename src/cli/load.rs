@@ -12,8 +12,10 @@ use crate::graph::lint::{LintContext, lint};
 use crate::graph::{CallGraph, Expansion, Range};
 use crate::limits::price;
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
+use crate::plan::workspace::Base;
 use crate::plan::{Environment, Given, Loaded, Plan, SettingsFault};
 use crate::reconcile;
+use crate::workspace;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +168,7 @@ pub fn given(args: &PlanArgs) -> Result<Given, Complaint> {
         vars_files: args.vars_file.clone(),
         environment,
         settings_check: Some(check_settings),
+        workspace_check: Some(check_workspace),
         ..Given::default()
     })
 }
@@ -180,6 +183,15 @@ fn check_settings(
         message: error.message,
         help: error.help,
     })
+}
+
+/// Asks those who make workspaces whether they can.
+fn check_workspace(folder: &std::path::Path, base: &Base) -> Result<(), SettingsFault> {
+    let fault =
+        |message: String, help: &str| SettingsFault { key: String::new(), message, help: help.to_owned() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| fault(error.to_string(), "free some memory or threads"))?;
+    runtime.block_on(workspace::survey(folder, base)).map_err(|error| fault(error.to_string(), error.help()))
 }
 
 /// The process's environment, as far as it is text.

@@ -26,7 +26,8 @@ use crate::report::live::{self, End, Handle, Target};
 use crate::report::redact::Redactor;
 use crate::report::style::Style;
 use crate::run::stop::Stop;
-use crate::run::{Finished, RunError, World};
+use crate::run::{Finished, Races, RunError, World};
+use crate::workspace::Workspaces;
 
 /// `fanout run`.
 ///
@@ -177,6 +178,8 @@ pub fn go(
             answers,
             only,
             environment: Arc::new(load::environment()),
+            races: Races::default(),
+            workspaces: Workspaces::new(journal.dir(), run.as_str(), reaper.clone()),
             reaper,
             census: Mutex::default(),
             journal,

@@ -197,6 +197,17 @@ pub enum Event {
         /// The call.
         call: PlannedCall,
     },
+    /// An instance got a workspace of its own.
+    WorkspaceMade {
+        /// Which one.
+        instance: InstanceId,
+        /// `worktree` or `clone`.
+        isolation: String,
+        /// Its folder.
+        path: String,
+        /// The commit that it starts from.
+        commit: String,
+    },
     /// An instance ended. Durable before any dependent starts and before it is shown.
     CallFinished {
         /// Which one.

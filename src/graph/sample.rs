@@ -10,6 +10,7 @@ use crate::plan::diagnostic::Span;
 use crate::plan::template::{
     self, CallShape, Destination, Expression, Known, Names, ScalarText, Style, Template,
 };
+use crate::plan::workspace::Workspace;
 use crate::plan::{
     Accept, Action, Agent, AgentKind, Api, AtEnd, Budget, Call, Command, CommandAgent, CommandInput,
     CommandOutput, CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError,
@@ -47,6 +48,7 @@ impl Sample {
                 given_vars: serde_json::Map::new(),
                 providers: IndexMap::from([("anthropic".to_owned(), anthropic)]),
                 agents: IndexMap::from([("explore".to_owned(), explore)]),
+                mcp: IndexMap::new(),
                 parent: None,
                 limits: Limits {
                     concurrency: 8,
@@ -207,6 +209,7 @@ impl Sample {
             on_interrupt: OnInterrupt::Retry,
             on_error: OnError::Continue,
             output: OutputSpec { format: Format::Text, schema: None, max_bytes: Bytes(1 << 20), file: None },
+            workspace: Workspace::default(),
             check: None,
             attempts: 1,
             repeat: None,

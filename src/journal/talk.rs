@@ -67,6 +67,7 @@ impl Talks {
             | Event::AttemptFinished { .. }
             | Event::ModelAsked { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }
             | Event::QuestionAsked { .. }

@@ -330,6 +330,7 @@ fn is_last_word(event: &Event) -> bool {
         | Event::ModelAsked { .. }
         | Event::ToolStarted { .. }
         | Event::SubagentPlanned { .. }
+        | Event::WorkspaceMade { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::NoticeDelivered { .. }

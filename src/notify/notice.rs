@@ -151,6 +151,7 @@ impl Watcher {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::StopRequested { .. }
             | Event::NoticeDelivered { .. }
             | Event::Warned { .. } => return None,

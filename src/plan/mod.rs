@@ -26,6 +26,7 @@ mod suggest;
 pub mod template;
 mod tool;
 mod unbuilt;
+pub mod workspace;
 pub mod yaml;
 
 #[cfg(test)]
@@ -41,10 +42,13 @@ use serde_json::Value;
 use crate::id::CallId;
 use crate::unit::{Bytes, Rate, Tokens, Usd};
 use diagnostic::Span;
-pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
+pub use load::{
+    Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, WorkspaceCheck, load, load_text,
+};
 pub use schema::schema;
 use template::{Expression, Template};
-pub use tool::{CommandPattern, ToolGrant};
+pub use tool::{CommandPattern, McpServer, McpTransport, Setting, ToolGrant};
+use workspace::Workspace;
 
 /// A checked plan. Every default is filled in.
 #[derive(Debug, Clone)]
@@ -67,6 +71,8 @@ pub struct Plan {
     pub providers: IndexMap<String, Provider>,
     /// `agents`, by name, those of `.claude/agents` that a call uses included.
     pub agents: IndexMap<String, Arc<Agent>>,
+    /// `mcp`: tool servers, by name.
+    pub mcp: IndexMap<String, McpServer>,
     /// Who reasons for the parent: `parent`, else the default model; `None` where no step of the parent asks a model.
     pub parent: Option<Arc<Agent>>,
     /// `limits`.
@@ -163,6 +169,8 @@ pub struct Call {
     pub on_error: OnError,
     /// The shape of its output.
     pub output: OutputSpec,
+    /// Where it works.
+    pub workspace: Workspace,
     /// What decides afterwards whether the answer is good enough.
     pub check: Option<Check>,
     /// How many times an answer that fails `check` or the schema is asked for again with the failure fed back, the first included.

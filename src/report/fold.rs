@@ -128,7 +128,8 @@ impl RunView {
             | Event::ModelAnswered { .. }
             | Event::ToolStarted { .. }
             | Event::ToolEnded { .. }
-            | Event::JobEnded { .. } => {}
+            | Event::JobEnded { .. }
+            | Event::WorkspaceMade { .. } => {}
             Event::SubagentPlanned { within, call } => self.plan_subagent(within, call),
             Event::CallFinished { instance, outcome, .. } => self.end(instance, outcome, now),
             Event::NotificationPosted { number, instance, status } => {

@@ -74,7 +74,8 @@ impl News<'_> {
             | Event::ToolStarted { .. }
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
-            | Event::SubagentPlanned { .. } => return None,
+            | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. } => return None,
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 let then = match retry_in {
                     Some(wait) => format!("next in {}", human_duration(wait.0)),
@@ -242,6 +243,7 @@ fn is_problem(event: &Event) -> bool {
         | Event::ToolEnded { .. }
         | Event::JobEnded { .. }
         | Event::SubagentPlanned { .. }
+        | Event::WorkspaceMade { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::QuestionAsked { .. }

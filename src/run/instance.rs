@@ -53,15 +53,19 @@ impl Instance<'_> {
     ///
     /// # Errors
     /// [`RunError`] only when the run itself cannot go on: the journal failed.
-    pub(crate) async fn run(self) -> Result<InstanceResult, RunError> {
+    pub(crate) async fn run(mut self) -> Result<InstanceResult, RunError> {
         let outcome = match self.recalled() {
-            Some(outcome) => outcome,
+            Some(outcome) => {
+                self.bring_back(&outcome).await;
+                outcome
+            }
             None => {
                 let (key, outcome) = match self.cached().await? {
                     Some((key, outcome)) => (Some(key), outcome),
                     None => self.work().await?,
                 };
                 let outcome = self.level.world.finish(self.id.clone(), key.clone(), outcome).await?;
+                self.move_out(&outcome).await;
                 self.keep_cached(key, &outcome).await;
                 outcome
             }
@@ -70,8 +74,8 @@ impl Instance<'_> {
     }
 
     /// Takes a place and does the work.
-    async fn work(&self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
-        let world = &self.level.world;
+    async fn work(&mut self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
+        let world = Arc::clone(&self.level.world);
         if let Some(outcome) = self.rehearsed() {
             return Ok((None, outcome));
         }
@@ -85,7 +89,7 @@ impl Instance<'_> {
                 return Ok((None, Outcome::ended(Status::OverBudget, cause)));
             }
         }
-        let job = match self.first_job() {
+        let mut job = match self.first_job() {
             Ok(job) => job,
             Err(cause) => return Ok((None, Outcome::ended(Status::Failed, cause))),
         };
@@ -95,6 +99,11 @@ impl Instance<'_> {
         }
         self.begin(&job).await?;
         let began = Instant::now();
+        let output_base = job.place.cwd.clone();
+        if let Err(outcome) = self.move_in(&mut job, began).await {
+            return Ok((Some(job.key), outcome));
+        }
+        let watched = self.watch(&job).await;
         let mut spent = Spent::default();
         let mut outcome = match self.rounds(&job, began, &access, &mut spent).await {
             Ok(outcome) => outcome,
@@ -103,10 +112,12 @@ impl Instance<'_> {
         };
         if outcome.is_ok()
             && let Some(file) = self.call.output.file.as_ref().filter(|_| !world.rehearsal)
-            && let Err(cause) = steps::write_file(file, &job, &outcome.output)
+            && let Err(cause) = steps::write_file(file, &job, &output_base, &outcome.output)
         {
             outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };
         }
+        self.unwatch(watched).await;
+        outcome = self.take_stock(outcome).await;
         outcome.took = began.elapsed();
         outcome.attempts = spent.attempts.max(1);
         outcome.usage = spent.usage;
@@ -228,8 +239,9 @@ impl Instance<'_> {
 
     /// Shape, then `check`.
     async fn judge(&self, job: &Job, raw: &Raw, began: Instant, usage: &mut Usage) -> Result<Output, Ended> {
-        let must_answer = matches!(job.work, Work::Prompt { .. });
-        let text = if must_answer { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
+        let asked = matches!(job.work, Work::Prompt { .. });
+        let must_answer = asked && !(raw.text.trim().is_empty() && self.has_changed().await);
+        let text = if asked { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
         let with_raw = |cause: Cause, status, kind| {
             let fault = Fault::new(status, kind, cause);
             Fault { partial: Box::new(raw.clone()), ..fault }
@@ -241,14 +253,10 @@ impl Instance<'_> {
         let output = output.map_err(|cause| with_raw(cause, Status::InvalidOutput, Kind::Error))?;
         if let Some(decides) = &self.call.check {
             let bounds = self.bounds(began);
-            let subject =
-                check::Subject { level: self.level, call: self.call, id: &self.id, job, output: &output };
-            check::run(decides, subject, bounds, usage, self.ending()).await.map_err(
-                |ended| match ended {
-                    Ended::Fault(fault) => Fault { partial: Box::new(raw.clone()), ..fault }.into(),
-                    run @ Ended::Run(_) => run,
-                },
-            )?;
+            check::of(self, decides, job, &output, bounds, usage).await.map_err(|ended| match ended {
+                Ended::Fault(fault) => Fault { partial: Box::new(raw.clone()), ..fault }.into(),
+                run @ Ended::Run(_) => run,
+            })?;
         }
         Ok(output)
     }

@@ -12,6 +12,7 @@ use minijinja::value::Serde;
 use super::World;
 use super::access::Accounts;
 use super::bus::{self, Bus};
+use super::own::Own;
 use super::results::Store;
 use super::stop::Stop;
 use crate::graph::CallGraph;
@@ -56,6 +57,8 @@ pub(crate) struct Local {
     pub(crate) item: Option<serde_json::Value>,
     /// Place in the expansion.
     pub(crate) index: Option<u32>,
+    /// Its own workspace, once it is there.
+    pub(crate) own: Option<Own>,
     /// More names: `previous`, `output`, `round`, `reconcile`, ….
     pub(crate) more: Vec<(&'static str, Value)>,
 }

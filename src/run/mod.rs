@@ -25,7 +25,9 @@ mod check;
 mod instance;
 mod level;
 mod output;
+mod own;
 mod parent;
+mod races;
 mod results;
 mod seat;
 mod steps;
@@ -50,9 +52,11 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::process::Reaper;
 use crate::reconcile::Reconciled;
+use crate::workspace::Workspaces;
 use stop::{Phase, Stop, Why};
 
 pub use again::{REHEARSED, is_program};
+pub use races::Races;
 pub use verdict::Verdict;
 
 /// Someone who can answer a question.
@@ -93,6 +97,10 @@ pub struct World {
     pub environment: Arc<HashMap<String, String>>,
     /// Who ends its processes when this one is killed with SIGKILL.
     pub reaper: Option<Reaper>,
+    /// What calls do to each other's files in shared folders; starts empty.
+    pub races: Races,
+    /// Where calls work that have a workspace of their own.
+    pub workspaces: Workspaces,
     /// Who ended how so far; starts empty.
     pub census: Mutex<Census>,
 }
@@ -177,6 +185,7 @@ pub async fn run(plan: Arc<Plan>, world: Arc<World>) -> Result<Finished, RunErro
             }
         }
     };
+    own::clear(&level).await;
     let judged = verdict::of(&level, &whole);
     let census = world.census.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let finished = RunFinished {

@@ -24,6 +24,8 @@ mod provider;
 mod reports;
 mod resumed;
 mod sandbox;
+mod servers;
 mod support;
 mod sweep;
 mod terminal;
+mod workspaces;

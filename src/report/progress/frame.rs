@@ -78,6 +78,7 @@ impl Trouble {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }
             | Event::QuestionAsked { .. }
