@@ -78,7 +78,7 @@ async fn the_git_server_sees_a_repository() {
 /// A plan's agent asks for a tool of a server, and its next request holds what the server said.
 #[test]
 fn an_agent_of_a_plan_uses_a_tool_server() {
-    let Some(program) = installed("node_modules/.bin/mcp-server-filesystem") else { return };
+    let Some(program) = installed("node/node_modules/.bin/mcp-server-filesystem") else { return };
     let provider = crate::provider::Provider::start();
     let folder = crate::support::Folder::new();
     folder.write("notes/a.txt", "the sites are in src/net.rs");
@@ -89,7 +89,7 @@ fn an_agent_of_a_plan_uses_a_tool_server() {
             crate::provider::Script::text("src/net.rs")
         } else {
             let name = tool_name(&request.json, "read_text_file");
-            crate::provider::Script::call(&name, json!({"path": path}))
+            crate::provider::Script::text("").call(&name, &json!({"path": path}))
         }
     });
     let plan = format!(
