@@ -27,6 +27,8 @@ pub enum Kind {
     Unreadable,
     /// The answer is blank.
     Empty,
+    /// The program was not started, since nothing could confine it.
+    Unconfined,
     /// The deadline passed.
     TimedOut,
     /// Nothing came for the length of the idle timeout.
@@ -96,6 +98,7 @@ impl Failure {
     pub fn status(&self) -> Status {
         match self.kind {
             Kind::Blocked => Status::Blocked,
+            Kind::Unconfined => Status::Refused,
             Kind::TimedOut | Kind::Idle => Status::TimedOut,
             Kind::Empty | Kind::Unreadable => Status::InvalidOutput,
             Kind::Spawn(_) | Kind::ExitStatus | Kind::Signal | Kind::Reported => Status::Failed,
@@ -131,6 +134,7 @@ impl Failure {
             Kind::Signal => "signal",
             Kind::Reported => "agent_failed",
             Kind::Blocked => "blocked",
+            Kind::Unconfined => "sandbox_unavailable",
             Kind::Unreadable => "unreadable_output",
             Kind::Empty => "empty_answer",
             Kind::TimedOut => "timeout",

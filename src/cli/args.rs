@@ -144,6 +144,9 @@ pub struct How {
     /// Never ask at the terminal: an `ask` call needs an answer or a default.
     #[arg(long)]
     pub no_input: bool,
+    /// Start programs without the sandbox that the plan gives them: they can touch all that you can.
+    #[arg(long)]
+    pub no_sandbox: bool,
 }
 
 /// How to print a result.

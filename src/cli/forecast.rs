@@ -24,6 +24,7 @@ use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
 use crate::run::stop::Stop;
 use crate::run::{REHEARSED, World};
+use crate::sandbox::Sandbox;
 
 /// How each instance ended in a rehearsal, in the order in which it did.
 pub type Heard = Vec<(InstanceId, Outcome)>;
@@ -63,7 +64,8 @@ pub fn rehearse(
             resumed: true,
             rehearsal: true,
             cache: None,
-            agents: run::agents(&ready.plan, &run, None),
+            agents: run::agents(&ready.plan, &run, None, Sandbox::untried()),
+            sandbox: Sandbox::untried(),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
             stop: Stop::default(),
             asker: None,

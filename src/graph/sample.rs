@@ -13,7 +13,8 @@ use crate::plan::template::{
 use crate::plan::{
     Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput,
     CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt,
-    OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy, ToolGrant,
+    OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Sandbox, Strategy,
+    ToolGrant,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -188,6 +189,7 @@ impl Sample {
             concurrency: None,
             background: false,
             cwd: None,
+            sandbox: Sandbox::off(),
             env: Vec::new(),
             stdin: None,
             timeout: Duration::from_secs(600),

@@ -19,6 +19,7 @@ mod keys;
 mod load;
 mod read;
 mod record;
+mod sandbox;
 mod scalar;
 mod schema;
 mod suggest;
@@ -41,6 +42,7 @@ use crate::id::CallId;
 use crate::unit::{Bytes, Rate, Tokens};
 use diagnostic::Span;
 pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
+pub use sandbox::{Sandbox, SandboxMode};
 pub use schema::schema;
 use template::{Expression, Template};
 pub use tool::{CommandPattern, ToolGrant};
@@ -140,6 +142,8 @@ pub struct Call {
     pub background: bool,
     /// Working directory, relative to the plan's folder.
     pub cwd: Option<Template>,
+    /// What the system lets it touch.
+    pub sandbox: Sandbox,
     /// Added to the environment of what it runs.
     pub env: Vec<(String, Template)>,
     /// Standard input of a command; closed when `None`.

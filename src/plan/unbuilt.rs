@@ -41,7 +41,6 @@ unbuilt! {
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     ISOLATION = "an `isolation` other than `shared`", "remove it, and let calls that write work in folders of their own with `cwd`";
-    SANDBOX = "a `sandbox` other than `off`", "remove it, or run fanout in a container";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
     KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::World;
 use super::activity::Activity;
 use super::level::Level;
 use super::work::{Job, Place, Program, Work};
+use super::{World, confine};
 use crate::agent;
 use crate::event::Event;
 use crate::outcome::{Cause, Status, Usage};
@@ -151,6 +151,7 @@ pub(crate) async fn prompt(
         idle_timeout: call.idle_timeout,
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
+        policy: confine::policy(&level.world, &job.place),
         last_try,
     };
     let news = |line: &str, tokens| activity.report(line, tokens);
@@ -191,6 +192,7 @@ fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
                 agent::Kind::Model(_)
                 | agent::Kind::Spawn(_)
                 | agent::Kind::Blocked
+                | agent::Kind::Unconfined
                 | agent::Kind::TimedOut
                 | agent::Kind::Idle => Kind::Final,
             },
@@ -210,6 +212,7 @@ fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         | agent::Kind::Signal
         | agent::Kind::Reported
         | agent::Kind::Blocked
+        | agent::Kind::Unconfined
         | agent::Kind::Unreadable
         | agent::Kind::Empty
         | agent::Kind::Idle => Fault::new(status, kind, failure.cause()),
@@ -255,7 +258,7 @@ impl<'a> Command<'a> {
         activity: Option<&Activity>,
         stop: impl Future<Output = Cause>,
     ) -> Result<Raw, Fault> {
-        let spec = self.spec(world);
+        let spec = confine::wrap(world, self.place, self.spec(world))?;
         let mut why = None;
         let stop = async { why = Some(stop.await) };
         let show = |_, bytes: &[u8]| {

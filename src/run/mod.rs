@@ -20,6 +20,7 @@ mod bus;
 mod cached;
 mod call;
 mod check;
+mod confine;
 mod instance;
 mod level;
 mod output;
@@ -45,6 +46,7 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::process::Reaper;
 use crate::reconcile::Reconciled;
+use crate::sandbox::Sandbox;
 use stop::{Phase, Stop, Why};
 
 pub use again::{REHEARSED, is_program};
@@ -84,6 +86,8 @@ pub struct World {
     pub environment: Arc<HashMap<String, String>>,
     /// Who ends its processes when this one is killed with SIGKILL.
     pub reaper: Option<Reaper>,
+    /// Who puts programs under the policies of their calls.
+    pub sandbox: Sandbox,
     /// Who ended how so far; starts empty.
     pub census: Mutex<Census>,
 }

@@ -19,7 +19,7 @@ use super::{RunError, World, again, answers, attempt, call, steps, verdict};
 use crate::event::Event;
 use crate::id::{AttemptNo, ContentKey, InstanceId};
 use crate::outcome::{Cause, Status};
-use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile};
+use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile, Sandbox};
 use crate::reconcile::{self, Inputs, ReconcileError, Reconciled, SettingsError};
 
 /// What a whole level came to.
@@ -241,7 +241,8 @@ async fn run_command(
     let mut program = program(command, &scope).map_err(|error| template_cause(&error))?;
     program.stdin = Some(input.into_bytes());
     let timeout = call.map_or(DEFAULT_STEP_TIMEOUT, |call| call.timeout);
-    let place = Place { cwd: level.plan.dir.clone(), env: Vec::new() };
+    let dir = level.plan.dir.clone();
+    let place = Place { cwd: dir.clone(), env: Vec::new(), sandbox: Sandbox::off(), dir };
     let run = attempt::Command {
         program: &program,
         place: &place,

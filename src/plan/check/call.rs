@@ -7,13 +7,12 @@ use super::action;
 use super::agents::Agents;
 use super::expand;
 use super::needs::Needs;
-use super::output;
 use super::{Scope, at_least_one};
+use super::{output, sandbox};
 use crate::id::CallId;
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::call::{
     CacheFile, CallFile, Isolation, OnErrorWord, OnInterruptWord, OutputUse, RepeatFile, RetryWord,
-    SandboxFile, SandboxWord,
 };
 use crate::plan::file::value::{CheckText, Text, Time};
 use crate::plan::load::Load;
@@ -111,6 +110,7 @@ pub(super) fn check(
         | Action::Ask { .. }
         | Action::Stop { .. } => None,
     });
+    let sandbox = sandbox::read(load, file.sandbox.take(), &action);
     let call = Call {
         id,
         at: name.at,
@@ -125,6 +125,7 @@ pub(super) fn check(
         concurrency,
         background: file.background.is_some_and(|background| background.value),
         cwd,
+        sandbox,
         env,
         stdin,
         timeout,
@@ -190,19 +191,12 @@ pub(super) fn merge_parts(call: &mut CallFile, defaults: &CallFile) {
 
 fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
     let isolation = file.isolation.as_ref().filter(|isolation| isolation.value != Isolation::Shared);
-    let sandbox = file.sandbox.as_ref().filter(|sandbox| match &sandbox.value {
-        SandboxFile::Mode(mode) => *mode != SandboxWord::Off,
-        SandboxFile::Full(file) => {
-            file.mode.as_ref().is_some_and(|mode| mode.value != SandboxWord::Off) || file.network.is_some()
-        }
-    });
     let check = file.check.as_ref().and_then(|check| match check.value {
         CheckText::Ask(at) => Some(at),
         CheckText::Command(_) => None,
     });
     let rows = [
         (isolation.map(|field| field.at), unbuilt::ISOLATION),
-        (sandbox.map(|field| field.at), unbuilt::SANDBOX),
         (file.session.as_ref().map(|field| field.key), unbuilt::SESSION),
         (check, unbuilt::CHECK_ASK),
     ];
@@ -225,6 +219,7 @@ fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
         ("with", file.wrote("plan"), "a call with `plan`"),
         ("default", file.wrote("ask"), "a call with `ask`"),
         ("as", each, "a call with `for_each`"),
+        ("sandbox", file.wrote("prompt") || file.wrote("run"), "a call with a `prompt` or `run`"),
         ("join", expanded, MANY),
         ("concurrency", expanded, MANY),
     ];

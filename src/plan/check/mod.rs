@@ -17,6 +17,7 @@ mod output;
 mod places;
 mod providers;
 mod reconcile;
+mod sandbox;
 mod text;
 mod top;
 mod vars;
