@@ -13,7 +13,7 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
-use crate::plan::{Action, Agent, AgentKind, Cache, Call, Command, Computed, Plan, Sandbox};
+use crate::plan::{Action, Agent, AgentKind, Cache, Call, Check, Command, Computed, Plan, Sandbox};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -139,6 +139,16 @@ impl Job {
         }
     }
 
+    /// The task as whoever judges the answer has to know it.
+    pub(crate) fn task(&self) -> String {
+        match &self.work {
+            Work::Prompt { prompt, .. } => prompt.clone(),
+            Work::Run(program) => program.shown.clone(),
+            Work::Ask { question, .. } => question.clone(),
+            Work::Value(_) | Work::Stop { .. } | Work::Reconcile | Work::Plan { .. } => self.shown(),
+        }
+    }
+
     /// Who does it, for events.
     pub(crate) fn agent(&self) -> String {
         match &self.work {
@@ -253,8 +263,9 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
         "format": format!("{:?}", call.output.format),
         "schema": call.output.schema,
         "check": call.check.as_ref().map(|check| match check {
-            Command::Shell(text) => text.source.to_string(),
-            Command::Argv(words) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
+            Check::Ask(question) => format!("?{}", question.source),
+            Check::Command(Command::Shell(text)) => text.source.to_string(),
+            Check::Command(Command::Argv(words)) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
         }),
         "sandbox": call.sandbox.is_on().then_some(&call.sandbox),
         "repeat": call.repeat.as_ref().map(|repeat| repeat.until.source.to_string()),
