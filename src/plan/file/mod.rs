@@ -8,6 +8,7 @@ pub(super) mod call;
 pub(super) mod notify;
 pub(super) mod reconcile;
 pub(super) mod value;
+pub(super) mod workspace;
 
 use std::borrow::Cow;
 
