@@ -88,6 +88,12 @@ impl Program<'_> {
             reaper: self.surroundings.reaper.clone(),
             ..base
         };
+        let mut policy = ask.policy.clone();
+        policy.read.extend(file.as_ref().map(|file| file.path().to_owned()));
+        // Under a policy, the list is the policy's; what this one adds to it is what programs need here.
+        let spec = self.surroundings.sandbox.wrap(spec, &policy);
+        let spec =
+            spec.map_err(|error| Box::new(Failure::new(Kind::Unconfined, self.name(), error.to_string())))?;
         Ok((spec, file))
     }
 

@@ -40,6 +40,7 @@ use crate::model::Client;
 use crate::outcome::Usage;
 use crate::plan;
 use crate::process::Reaper;
+use crate::sandbox::{Policy, Sandbox};
 use crate::unit::Tokens;
 use request::Requests;
 
@@ -82,6 +83,8 @@ pub struct Ask {
     pub cwd: PathBuf,
     /// Added to a program's environment.
     pub env: Vec<(String, String)>,
+    /// What the system lets a program touch.
+    pub policy: Policy,
     /// True when a transient failure will not be tried again: an agent with several
     /// models then goes on to the next one instead of reporting it.
     pub last_try: bool,
@@ -142,13 +145,20 @@ pub struct Surroundings {
     pub run_id: String,
     /// Who ends it when this process is killed.
     pub reaper: Option<Reaper>,
+    /// Who puts it under its policy.
+    pub sandbox: Sandbox,
 }
 
 impl Default for Surroundings {
     /// What every program needs, and no key of anybody.
     fn default() -> Surroundings {
         let names = ["PATH", "HOME", "LANG", "LC_*", "TMPDIR", "USER", "SHELL"];
-        Surroundings { inherit: names.map(str::to_owned).to_vec(), run_id: String::new(), reaper: None }
+        Surroundings {
+            inherit: names.map(str::to_owned).to_vec(),
+            run_id: String::new(),
+            reaper: None,
+            sandbox: Sandbox::untried(),
+        }
     }
 }
 

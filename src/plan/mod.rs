@@ -20,6 +20,7 @@ mod load;
 pub mod notify;
 mod read;
 mod record;
+mod sandbox;
 mod scalar;
 mod schema;
 mod suggest;
@@ -45,6 +46,7 @@ use diagnostic::Span;
 pub use load::{
     Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, WorkspaceCheck, load, load_text,
 };
+pub use sandbox::{Sandbox, SandboxMode};
 pub use schema::schema;
 use template::{Expression, Template};
 pub use tool::{CommandPattern, McpServer, McpTransport, Setting, ToolGrant};
@@ -151,6 +153,8 @@ pub struct Call {
     pub background: bool,
     /// Working directory, relative to the plan's folder.
     pub cwd: Option<Template>,
+    /// What the system lets it touch.
+    pub sandbox: Sandbox,
     /// Added to the environment of what it runs.
     pub env: Vec<(String, Template)>,
     /// Standard input of a command; closed when `None`.

@@ -35,7 +35,6 @@ macro_rules! unbuilt {
 unbuilt! {
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     READ_ONLY = "`isolation: read-only` for a program", "write `isolation: clone`: what it changes there reaches nobody unless you apply it";
-    SANDBOX = "a `sandbox` other than `off`", "remove it, or run fanout in a container";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
     KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
     STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";

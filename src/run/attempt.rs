@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::World;
 use super::activity::Activity;
 use super::level::Level;
 use super::work::{Job, Place, Program, Work};
+use super::{World, confine};
 use crate::agent;
 use crate::event::Event;
 use crate::outcome::{Cause, Status, Usage};
@@ -163,6 +163,7 @@ pub(crate) async fn prompt(
         idle_timeout: call.idle_timeout,
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
+        policy: confine::policy(&level.world, &job.place),
         last_try,
         access: Arc::clone(access),
         desk,
@@ -206,6 +207,7 @@ pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
                 agent::Kind::Model(_)
                 | agent::Kind::Spawn(_)
                 | agent::Kind::Blocked
+                | agent::Kind::Unconfined
                 | agent::Kind::OverBudget
                 | agent::Kind::TimedOut
                 | agent::Kind::Idle
@@ -228,6 +230,7 @@ pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         | agent::Kind::Signal
         | agent::Kind::Reported
         | agent::Kind::Blocked
+        | agent::Kind::Unconfined
         | agent::Kind::OverBudget
         | agent::Kind::Unreadable
         | agent::Kind::Empty
@@ -276,7 +279,7 @@ impl<'a> Command<'a> {
         activity: Option<&Activity>,
         stop: impl Future<Output = Cause>,
     ) -> Result<Raw, Fault> {
-        let spec = self.spec(world);
+        let spec = confine::wrap(world, self.place, self.spec(world))?;
         let mut why = None;
         let stop = async { why = Some(stop.await) };
         let show = |_, bytes: &[u8]| {

@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
+use super::confine;
 use super::instance::Instance;
 use super::work::Job;
 use crate::agent::{Kit, Subagents, Surroundings};
 use crate::outcome::Cause;
 use crate::plan::{ModelAgent, ToolGrant};
 use crate::process::{Environment, Inherit};
+use crate::sandbox::Mode;
 use crate::tool::{self, Ground, Tool};
 
 /// The kit of a call's agent.
@@ -49,6 +51,13 @@ fn ground(instance: &Instance<'_>, job: &Job) -> Result<Ground, Cause> {
     ground.env = Environment { inherit: Inherit::Only(Surroundings::default().inherit), set: set.collect() };
     ground.run_id = world.journal.run().to_string();
     ground.reaper.clone_from(&world.reaper);
+    let policy = confine::policy(world, &job.place);
+    ground.read_only = policy.mode == Mode::ReadOnly;
+    if policy.mode != Mode::Off && world.sandbox.is_on() {
+        ground.enforced = true;
+        let sandbox = world.sandbox.clone();
+        ground.wrap = Arc::new(move |spec| sandbox.wrap(spec, &policy).map_err(|error| error.to_string()));
+    }
     Ok(ground)
 }
 

@@ -13,7 +13,7 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
-use crate::plan::{Action, Agent, AgentKind, Cache, Call, Check, Command, Computed, Plan};
+use crate::plan::{Action, Agent, AgentKind, Cache, Call, Check, Command, Computed, Plan, Sandbox};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ pub(crate) struct Program {
 pub(crate) struct Place {
     pub(crate) cwd: PathBuf,
     pub(crate) env: Vec<(String, String)>,
+    /// What the system lets it touch.
+    pub(crate) sandbox: Sandbox,
+    /// The plan's folder.
+    pub(crate) dir: PathBuf,
 }
 
 /// Rendered work with its place and scope.
@@ -71,7 +75,12 @@ impl Job {
 
     fn try_render(level: &Level, call: &Call, local: &Local) -> Result<Job, RenderError> {
         let scope = level.scope(Some(call), local)?;
-        let place = Place { cwd: level.cwd(call, &scope)?, env: level.env(call, &scope)? };
+        let place = Place {
+            cwd: level.cwd(call, &scope)?,
+            env: level.env(call, &scope)?,
+            sandbox: call.sandbox.clone(),
+            dir: level.plan.dir.clone(),
+        };
         let work = match &call.action {
             Action::Prompt { prompt, agent } => Work::Prompt {
                 prompt: prompt.render(&scope, Destination::Prompt)?.text,
@@ -260,6 +269,7 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
             Check::Ask(question) => format!("?{}", question.source),
             Check::Command(command) => source(command),
         }),
+        "sandbox": call.sandbox.is_on().then_some(&call.sandbox),
         "workspace": call.workspace.isolation.is_own().then(|| json!([
             call.workspace.isolation.as_str(),
             call.workspace.base.as_str(),

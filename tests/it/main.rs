@@ -6,6 +6,7 @@ mod background;
 mod cached;
 mod disk;
 mod docs;
+mod escapes;
 mod faults;
 mod fuzz;
 mod interrupted;

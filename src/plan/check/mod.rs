@@ -21,6 +21,7 @@ mod parent;
 mod places;
 mod providers;
 mod reconcile;
+mod sandbox;
 mod text;
 mod tools;
 mod top;

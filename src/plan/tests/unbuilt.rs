@@ -10,7 +10,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let table = [
         (top("limits: { background: detach }"), "detach"),
         (call("run: x\nisolation: read-only"), "read-only"),
-        (call("run: x\nsandbox: read-only"), "read-only"),
         (call("prompt: x\nsession: s"), "session"),
         (agent("{ command: claude }"), "claude"),
         (agent("{ command: [x], output: stream-json }"), "stream-json"),
