@@ -288,3 +288,24 @@ fn writes_to_one_file_in_one_message_are_made_in_their_order() {
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     assert_eq!(folder.read("n.txt"), "19");
 }
+
+#[test]
+fn an_agents_commands_are_confined_unless_the_person_says_otherwise() {
+    let outside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let there = outside.path().join("there");
+    let command = format!("echo in > inside; echo out > {}; echo $LAB_KEY tried", there.display());
+    for (options, confined) in [(&[][..], true), (&["--no-sandbox"][..], false)] {
+        let provider = Provider::start();
+        provider
+            .in_turn([Script::text("").call("bash", &json!({"command": command})), Script::text("I tried.")]);
+        let rest = "calls: { work: { prompt: Work. } }";
+        let folder = Folder::with_plan(&plan("anthropic", &provider, "[bash]", rest));
+        let (events, ran) = run(&folder, options);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(output(&events, "work"), "I tried.");
+        assert_eq!(folder.read("inside"), "in\n", "its workspace is its own");
+        assert_eq!(there.exists(), !confined, "{options:?}");
+        let told = String::from_utf8(provider.requests()[1].body.clone()).unwrap();
+        assert!(told.contains("tried") && !told.contains("sk-x"), "no key reaches a command: {told}");
+    }
+}
