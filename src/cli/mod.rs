@@ -8,6 +8,7 @@ pub mod apply;
 pub mod args;
 pub mod ask;
 pub mod cache;
+pub mod compare;
 pub mod detach;
 pub mod diagnostics;
 pub mod earlier;
@@ -23,6 +24,7 @@ pub mod kill_at;
 pub mod list;
 pub mod load;
 pub mod past;
+pub mod reconcile;
 pub mod remove;
 pub mod report;
 pub mod resume;
@@ -128,6 +130,8 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         }
         Command::Show(options) => past::show(&options, terminal),
         Command::Report(options) => report::report(&options, terminal),
+        Command::Reconcile(options) => reconcile::reconcile(&options, terminal),
+        Command::Compare(options) => compare::compare(&options, terminal),
         Command::List(options) => list::list(&options, terminal),
         Command::Logs(options) => follow::logs(&options, terminal),
         Command::Attach(options) => follow::attach(&options, terminal),

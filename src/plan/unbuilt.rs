@@ -34,7 +34,6 @@ macro_rules! unbuilt {
 
 unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
-    PARENT = "`parent`", "remove it; the parent's steps are computed";
     LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
@@ -45,9 +44,6 @@ unbuilt! {
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
     KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
     STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";
-    SYNTHESIZE = "the strategy `synthesize`", "use `compare` or `merge`, or a `command` of your own";
-    DECIDE = "`on_conflict: decide`", "write `report` or `fail`";
-    CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
-//! `check`: a command that decides whether a call's answer is good enough.
+//! `check`: a command or the parent's model decides whether a call's answer is good enough.
 
 use super::activity::Activity;
+use super::asking::{Asking, Short, Tally};
 use super::attempt::{self, Bounds, Fault, Kind};
-use super::instance::Instance;
+use super::instance::{Ended, Instance};
 use super::level::Level;
 use super::own::Pristine;
 use super::work::{Job, Place, program, template_cause};
 use crate::id::InstanceId;
-use crate::outcome::{Cause, Output, Status};
-use crate::plan::{self, Call};
+use crate::outcome::{Cause, Output, Status, Usage};
+use crate::plan::template::{Destination, Template};
+use crate::plan::{self, Call, Check};
+use crate::reconcile::asked;
 
 /// How much of what the check printed goes into the cause, in characters from its end.
 const TAIL: usize = 1500;
@@ -24,27 +27,36 @@ struct Subject<'a> {
     output: &'a Output,
 }
 
-/// Runs the check where the call worked, with the answer on its standard input; for a call with a
-/// workspace of its own in a pristine copy, in which only what counts of its change is made.
+/// Decides; what a model used for that is added to `usage`. A command runs where the call worked; for a
+/// call with a workspace of its own in a pristine copy, in which only what counts of its change is made.
 ///
 /// # Errors
-/// As `run` below; what the call did to protected files is told with the failure.
+/// A [`Fault`] with code `check_failed` when the answer is not good enough; its message says why, which
+/// is what the next attempt is told, with what the call did to protected files.
 pub(crate) async fn of(
     instance: &Instance<'_>,
-    command: &plan::Command,
+    check: &Check,
     job: &Job,
     output: &Output,
     bounds: Bounds,
-) -> Result<(), Fault> {
+    usage: &mut Usage,
+) -> Result<(), Ended> {
+    let (level, call, id) = (instance.level, instance.call, &instance.id);
+    let command = match check {
+        Check::Command(command) => command,
+        Check::Ask(question) => {
+            let subject = Subject { level, call, id, job, place: &job.place, output };
+            return judge(question, subject, bounds, usage).await;
+        }
+    };
     let pristine = Pristine::of(instance, job, bounds).await?;
     let place = pristine.as_ref().map_or(&job.place, |pristine| &pristine.place);
-    let subject =
-        Subject { level: instance.level, call: instance.call, id: &instance.id, job, place, output };
-    let checked = run(command, subject, bounds, instance.ending()).await;
-    let Some(pristine) = pristine else { return checked };
+    let subject = Subject { level, call, id, job, place, output };
+    let checked = obey(command, subject, bounds, instance.ending()).await;
+    let Some(pristine) = pristine else { return Ok(checked?) };
     let protected = pristine.changes.protected.join(", ");
     pristine.remove(instance).await;
-    checked.map_err(|fault| {
+    let told = |fault: Fault| {
         if protected.is_empty() || fault.cause.code != FAILED {
             return fault;
         }
@@ -53,18 +65,15 @@ pub(crate) async fn of(
             fault.cause.message
         );
         Fault { cause: Cause::new(FAILED, message), ..fault }
-    })
+    };
+    Ok(checked.map_err(told)?)
 }
 
 /// The code of the cause when the check said no.
 const FAILED: &str = "check_failed";
 
-/// Runs the check.
-///
-/// # Errors
-/// A [`Fault`] with code `check_failed` when it exits with anything but 0; its message holds the end of
-/// what it printed, which is what the next attempt is told.
-async fn run(
+/// Runs the check's command, with the answer on its standard input.
+async fn obey(
     command: &plan::Command,
     Subject { level, call, id, job, place, output }: Subject<'_>,
     bounds: Bounds,
@@ -90,5 +99,37 @@ async fn run(
             Err(Fault::new(Status::Failed, Kind::Error, Cause::new(FAILED, message)))
         }
         Err(fault) => Err(fault),
+    }
+}
+
+/// Asks the parent's model. Each judgement stands alone: it knows the goal, the task and the answer, and no
+/// other judgement, so a hundred of them do not lean on each other.
+async fn judge(
+    question: &Template,
+    Subject { level, id, job, output, .. }: Subject<'_>,
+    bounds: Bounds,
+    usage: &mut Usage,
+) -> Result<(), Ended> {
+    let question = question.render(&job.scope, Destination::Prompt);
+    let question =
+        question.map_err(|error| Fault::new(Status::Failed, Kind::Final, template_cause(&error)))?.text;
+    let question = asked::judgement(level.goal(), &question, &job.task(), &output.text);
+    let asking = Asking { level, step: id, before: &[], news: false, bounds };
+    let mut tally = Tally::default();
+    let mut judged = None;
+    let put = asking.put(&question, &mut tally, |said| {
+        judged = Some(asked::judge(said)?);
+        Ok(())
+    });
+    let put = put.await;
+    usage.add(&tally.usage);
+    match (put, judged) {
+        (Err(Short::Run(error)), _) => Err(Ended::Run(error)),
+        (Err(Short::Cause(cause)), _) => Err(Fault::new(Status::Failed, Kind::Final, cause).into()),
+        (Ok(()), Some(judged)) if !judged.passed => {
+            let message = format!("its check said no: {}", judged.reason);
+            Err(Fault::new(Status::Failed, Kind::Error, Cause::new("check_failed", message)).into())
+        }
+        (Ok(()), _) => Ok(()),
     }
 }

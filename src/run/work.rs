@@ -13,7 +13,7 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
-use crate::plan::{Action, Agent, AgentKind, Cache, Call, Command, Computed, Plan};
+use crate::plan::{Action, Agent, AgentKind, Cache, Call, Check, Command, Computed, Plan};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -133,6 +133,16 @@ impl Job {
         }
     }
 
+    /// The task as whoever judges the answer has to know it.
+    pub(crate) fn task(&self) -> String {
+        match &self.work {
+            Work::Prompt { prompt, .. } => prompt.clone(),
+            Work::Run(program) => program.shown.clone(),
+            Work::Ask { question, .. } => question.clone(),
+            Work::Value(_) | Work::Stop { .. } | Work::Reconcile | Work::Plan { .. } => self.shown(),
+        }
+    }
+
     /// Who does it, for events.
     pub(crate) fn agent(&self) -> String {
         match &self.work {
@@ -246,7 +256,10 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
     let shape = json!({
         "format": format!("{:?}", call.output.format),
         "schema": call.output.schema,
-        "check": call.check.as_ref().map(source),
+        "check": call.check.as_ref().map(|check| match check {
+            Check::Ask(question) => format!("?{}", question.source),
+            Check::Command(command) => source(command),
+        }),
         "workspace": call.workspace.isolation.is_own().then(|| json!([
             call.workspace.isolation.as_str(),
             call.workspace.base.as_str(),

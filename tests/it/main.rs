@@ -15,6 +15,7 @@ mod models;
 mod notify;
 mod order;
 mod outcomes;
+mod parent;
 mod plans;
 mod prompts;
 #[path = "../provider/mod.rs"]

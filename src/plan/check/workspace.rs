@@ -9,9 +9,9 @@ use crate::plan::file::workspace::IsolationWord;
 use crate::plan::load::Load;
 use crate::plan::read::At;
 use crate::plan::record::Record as _;
-use crate::plan::template::{Mention, Names};
+use crate::plan::template::{Destination, Mention, Names};
 use crate::plan::workspace::{Base, Isolation, Workspace};
-use crate::plan::{Action, AgentKind, Command, code, unbuilt};
+use crate::plan::{Action, AgentKind, Check, code, unbuilt};
 
 /// Takes the keys of a call that say where it works.
 ///
@@ -120,9 +120,11 @@ pub(super) fn check(
     check: CheckText,
     names: &Names<'_>,
     mentions: &mut Vec<Mention>,
-) -> (Option<Command>, Vec<At<String>>) {
+) -> (Option<Check>, Vec<At<String>>) {
     let full = match check {
-        CheckText::Command(command) => return (Some(load.command(&command, names, mentions)), Vec::new()),
+        CheckText::Command(command) => {
+            return (Some(Check::Command(load.command(&command, names, mentions))), Vec::new());
+        }
         CheckText::Full(full) => *full,
     };
     match (&full.command, &full.ask) {
@@ -130,15 +132,25 @@ pub(super) fn check(
             let message = "a check is a `command` or a question, not both";
             load.fault(Diagnostic::error(code::CONTRADICTION, ask.key, message).help("remove one of them"));
         }
-        (None, Some(ask)) => load.fault(unbuilt::CHECK_ASK.refuse(ask.key)),
         (None, None) if !full.wrote("command") && !full.wrote("ask") => {
             let fault = Diagnostic::error(code::MISSING_KEY, full.place, "a check needs a `command`");
             load.fault(fault.help("add `command: …`"));
         }
-        (Some(_) | None, None) => {}
+        (None, Some(ask)) if ask.value.text.trim().is_empty() => {
+            load.fault(Diagnostic::error(code::NO_VALUE, ask.value.at, "the question is empty"));
+            return (None, Vec::new());
+        }
+        (Some(_) | None, None) | (None, Some(_)) => {}
     }
     let protect = full.protect.map_or_else(Vec::new, |globs| globs.value.0);
-    (full.command.map(|command| load.command(&command.value, names, mentions)), protect)
+    let check = match (full.command, full.ask) {
+        (Some(command), _) => Some(Check::Command(load.command(&command.value, names, mentions))),
+        (None, Some(ask)) => {
+            Some(Check::Ask(load.template(&ask.value, names, Destination::Prompt, mentions)))
+        }
+        (None, None) => None,
+    };
+    (check, protect)
 }
 
 fn needs_its_own(load: &mut Load<'_>, at: Option<Span>, key: &str) {
