@@ -53,6 +53,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         cache: None,
         agents: Agents::new(client, Surroundings::default()),
         places: Places::new(plan.limits.concurrency, plan.limits.calls),
+        ledger: Arc::default(),
+        history: Default::default(),
         stop: Stop::default(),
         asker: None,
         answers: Default::default(),

@@ -151,6 +151,9 @@ pub struct How {
     /// Never ask at the terminal: an `ask` call needs an answer or a default.
     #[arg(long)]
     pub no_input: bool,
+    /// A limit of the run instead of the plan's: tokens=800k, cost=2.50, time=1h, calls=2000; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub limit: Vec<String>,
 }
 
 /// How to print a result.

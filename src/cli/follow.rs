@@ -84,6 +84,9 @@ fn is_of(record: &Record, call: &str) -> bool {
         | Event::RunResumed { .. }
         | Event::ResultsForgotten { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::NotificationsDrained { .. }
         | Event::StopRequested { .. }
         | Event::Reconciled { .. }

@@ -16,6 +16,7 @@ use super::{Complaint, exit};
 use crate::event::{Event, Record};
 use crate::id::{CallId, InstanceId};
 use crate::journal::{Journal, Listener, Nowhere, Options, Past, Salvage};
+use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::outcome::{Outcome, Status, Usage};
 use crate::plan::OnInterrupt;
@@ -66,6 +67,8 @@ pub fn rehearse(
             cache: None,
             agents: run::agents(&ready.plan, &run, None),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
+            ledger: Arc::default(),
+            history: History::default(),
             stop: Stop::default(),
             asker: None,
             answers: HashMap::new(),

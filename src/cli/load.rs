@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Complaint;
 use super::args::PlanArgs;
 use super::diagnostics;
 use super::kept::Kept;
 use super::terminal::Terminal;
-use crate::graph::CallGraph;
+use super::{Complaint, estimate};
 use crate::graph::lint::{LintContext, lint};
+use crate::graph::{CallGraph, Expansion, Range};
+use crate::limits::price;
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
 use crate::plan::workspace::Base;
 use crate::plan::{Environment, Given, Loaded, Plan, SettingsFault};
@@ -105,6 +106,7 @@ fn check(
         let graph = CallGraph::of(&plan);
         let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
         found.extend(lint(&plan, &graph, &LintContext { ci }));
+        found.extend(estimate::unpriced(&plan));
         (Arc::new(plan), graph)
     });
     let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
@@ -199,15 +201,33 @@ pub fn environment() -> HashMap<String, String> {
         .collect()
 }
 
+/// What a plan can come to; nothing for one without prompts.
+fn leads_to(ready: &Ready) -> String {
+    let made = Expansion::of(&ready.plan, &ready.graph).total;
+    let estimate = estimate::of(&ready.plan, &ready.graph);
+    if estimate.requests == Range::exactly(0) {
+        return String::new();
+    }
+    format!(
+        "it makes {made} calls (`limits.calls` allows {}), {} model requests, {} tokens; cost {} (prices: {})\n",
+        ready.plan.limits.calls,
+        estimate.requests,
+        estimate.shown_tokens(),
+        estimate.shown_cost(),
+        price::SOURCE,
+    )
+}
+
 /// What `fanout validate` says of a plan that is right.
 pub fn summary(ready: &Ready) -> String {
     let calls = ready.plan.calls.len();
     let turns = ready.graph.turn_count();
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     format!(
-        "{}: {calls} call{} in {turns} turn{}, no errors\n",
+        "{}: {calls} call{} in {turns} turn{}, no errors\n{}",
         ready.plan.file.display(),
         plural(calls),
-        plural(turns)
+        plural(turns),
+        leads_to(ready),
     )
 }

@@ -12,9 +12,10 @@ use crate::plan::template::{
 };
 use crate::plan::workspace::Workspace;
 use crate::plan::{
-    Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput,
-    CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt,
-    OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy, ToolGrant,
+    Accept, Action, Agent, AgentKind, Api, AtEnd, Budget, Call, Command, CommandAgent, CommandInput,
+    CommandOutput, CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError,
+    OnInterrupt, OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy,
+    ToolGrant,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -34,6 +35,7 @@ impl Sample {
             api_key_env: Some("ANTHROPIC_API_KEY".to_owned()),
             rate: DeclaredRate::default(),
             headers: Vec::new(),
+            prices: Vec::new(),
         };
         Sample {
             plan: Plan {
@@ -46,8 +48,15 @@ impl Sample {
                 given_vars: serde_json::Map::new(),
                 providers: IndexMap::from([("anthropic".to_owned(), anthropic)]),
                 agents: IndexMap::from([("explore".to_owned(), explore)]),
+                mcp: IndexMap::new(),
                 parent: None,
-                limits: Limits { concurrency: 8, calls: 1000, time: None, background: AtEnd::Wait },
+                limits: Limits {
+                    concurrency: 8,
+                    calls: 1000,
+                    time: None,
+                    budget: Budget::default(),
+                    background: AtEnd::Wait,
+                },
                 calls: Vec::new(),
                 reconcile: Reconcile {
                     at: span(9000),
@@ -205,6 +214,7 @@ impl Sample {
             attempts: 1,
             repeat: None,
             cache: crate::plan::Cache::Off,
+            budget: Budget::default(),
             pass: Pass {
                 fields: Vec::new(),
                 max_tokens: Tokens(16_000),

@@ -60,6 +60,9 @@ impl Talks {
             | Event::ResultsForgotten { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::AttemptFailed { .. }
             | Event::AttemptFinished { .. }
             | Event::ModelAsked { .. }

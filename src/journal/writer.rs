@@ -323,6 +323,9 @@ fn is_last_word(event: &Event) -> bool {
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::AttemptFailed { .. }
         | Event::ModelAsked { .. }
         | Event::ToolStarted { .. }

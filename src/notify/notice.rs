@@ -136,6 +136,9 @@ impl Watcher {
             | Event::ResultsForgotten { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::AttemptFailed { .. }
             | Event::AttemptFinished { .. }
             | Event::CallFinished { .. }

@@ -34,8 +34,6 @@ macro_rules! unbuilt {
 
 unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
-    LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
-    LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     READ_ONLY = "`isolation: read-only` for a program", "write `isolation: clone`: what it changes there reaches nobody unless you apply it";

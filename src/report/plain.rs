@@ -65,6 +65,9 @@ impl News<'_> {
                 format!("start    {} agent={}", self.instance(instance), self.short(agent, DESCRIPTION))
             }
             Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::AttemptFinished { .. }
             | Event::ModelAsked { .. }
             | Event::ModelAnswered { .. }
@@ -228,6 +231,9 @@ fn is_problem(event: &Event) -> bool {
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::ResultsForgotten { .. }
         | Event::AttemptFinished { .. }
         | Event::AttemptFailed { .. }

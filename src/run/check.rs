@@ -27,12 +27,14 @@ struct Subject<'a> {
     output: &'a Output,
 }
 
-/// Decides; what a model used for that is added to `usage`. A command runs where the call worked; for a
-/// call with a workspace of its own in a pristine copy, in which only what counts of its change is made.
+/// Decides whether an answer is good enough. What a model used for that is added to `usage`.
+///
+/// A command runs where the call worked, with the answer on its standard input; for a call with a
+/// workspace of its own in a pristine copy, in which only what counts of its change is made.
 ///
 /// # Errors
 /// A [`Fault`] with code `check_failed` when the answer is not good enough; its message says why, which
-/// is what the next attempt is told, with what the call did to protected files.
+/// is what the next attempt is told, and what the call did to protected files.
 pub(crate) async fn of(
     instance: &Instance<'_>,
     check: &Check,
@@ -41,22 +43,19 @@ pub(crate) async fn of(
     bounds: Bounds,
     usage: &mut Usage,
 ) -> Result<(), Ended> {
-    let (level, call, id) = (instance.level, instance.call, &instance.id);
+    let subject =
+        |place| Subject { level: instance.level, call: instance.call, id: &instance.id, job, place, output };
     let command = match check {
+        Check::Ask(question) => return judge(question, subject(&job.place), bounds, usage).await,
         Check::Command(command) => command,
-        Check::Ask(question) => {
-            let subject = Subject { level, call, id, job, place: &job.place, output };
-            return judge(question, subject, bounds, usage).await;
-        }
     };
     let pristine = Pristine::of(instance, job, bounds).await?;
     let place = pristine.as_ref().map_or(&job.place, |pristine| &pristine.place);
-    let subject = Subject { level, call, id, job, place, output };
-    let checked = obey(command, subject, bounds, instance.ending()).await;
+    let checked = obey(command, subject(place), bounds, instance.ending()).await;
     let Some(pristine) = pristine else { return Ok(checked?) };
     let protected = pristine.changes.protected.join(", ");
     pristine.remove(instance).await;
-    let told = |fault: Fault| {
+    Ok(checked.map_err(|fault| {
         if protected.is_empty() || fault.cause.code != FAILED {
             return fault;
         }
@@ -65,8 +64,7 @@ pub(crate) async fn of(
             fault.cause.message
         );
         Fault { cause: Cause::new(FAILED, message), ..fault }
-    };
-    Ok(checked.map_err(told)?)
+    })?)
 }
 
 /// The code of the cause when the check said no.

@@ -12,6 +12,7 @@
 //! before anyone else sees it; resuming is the same code with a journal that
 //! remembers.
 
+mod access;
 mod activity;
 mod again;
 mod answers;
@@ -28,6 +29,7 @@ mod own;
 mod parent;
 mod races;
 mod results;
+mod seat;
 mod steps;
 pub mod stop;
 mod verdict;
@@ -43,6 +45,8 @@ use crate::event::{Census, Event, RunFinished};
 use crate::id::{CallId, ContentKey, InstanceId};
 use crate::journal::cache::Cache;
 use crate::journal::{Durable, Journal, JournalError};
+use crate::limits::budget::Ledger;
+use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -77,6 +81,10 @@ pub struct World {
     pub agents: Agents,
     /// The run's places under `limits.concurrency` and `limits.calls`.
     pub places: Places,
+    /// What is spent and reserved under `limits.tokens` and `limits.cost`; starts empty.
+    pub ledger: Arc<Ledger>,
+    /// What earlier processes of the run have spent.
+    pub history: History,
     /// The switch that ends it early.
     pub stop: Stop,
     /// Who answers `ask` calls, if anybody can.
@@ -156,7 +164,7 @@ pub enum RunError {
 /// [`RunError`] when the journal failed. A failed call is no error: it is in [`Finished`].
 pub async fn run(plan: Arc<Plan>, world: Arc<World>) -> Result<Finished, RunError> {
     let vars = plan.vars.clone();
-    let level = level::Level::new(Arc::clone(&plan), &vars, Arc::clone(&world), None)
+    let level = level::Level::new(Arc::clone(&plan), &vars, Arc::clone(&world), None, &[])
         .map_err(|error| RunError::Goal(error.message))?;
     let whole = {
         let work = parent::run_level(&level);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::action;
 use super::agents::Agents;
+use super::budget;
 use super::expand;
 use super::needs::Needs;
 use super::output;
@@ -103,6 +104,7 @@ pub(super) fn check(
     let retry_on = file.retry_on.take().map_or_else(RetryOn::default, |words| faults_to_retry(&words.value));
     let item_name = expansion.item.unwrap_or_else(|| "item".to_owned());
     let cache = kept(load, file.cache.take());
+    let budget = budget::of_call(load, file.limits.take());
     let tags = file.tags.take().map_or_else(Vec::new, |tags| tags.value.0);
     let (Some(id), Some(action)) = (id, action) else { return CheckedCall { needs, call: None } };
     workspace::settle(load, &mut workspace, &action);
@@ -155,6 +157,7 @@ pub(super) fn check(
         repeat,
         pass: output::pass(file.pass),
         cache,
+        budget,
         tags,
     };
     CheckedCall { needs, call: Some(call) }
@@ -223,6 +226,7 @@ fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
         ("agent", file.wrote("prompt"), "a call with a `prompt`"),
         ("stdin", file.wrote("run"), "a call with `run`"),
         ("cache", file.wrote("prompt") || file.wrote("run"), "a call with a `prompt` or `run`"),
+        ("limits", file.wrote("prompt") || file.wrote("plan"), "a call with a `prompt` or `plan`"),
         ("with", file.wrote("plan"), "a call with `plan`"),
         ("default", file.wrote("ask"), "a call with `ask`"),
         ("as", each, "a call with `for_each`"),

@@ -5,6 +5,7 @@
 
 mod action;
 mod agents;
+mod budget;
 mod call;
 mod claude;
 mod computed;
@@ -12,6 +13,7 @@ mod cycle;
 mod expand;
 mod include;
 mod matrix;
+mod mcp;
 mod needs;
 mod notify;
 mod output;
@@ -115,6 +117,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
     let places = places::of(&file, &merged);
     let vars = vars::resolve(load, merged.vars, place);
     let providers = providers::all(load, merged.providers);
+    let mcp = mcp::all(load, merged.mcp);
 
     let calls = file.calls.take().map(|calls| *calls).map_or_else(Vec::new, |calls| {
         if calls.value.0.is_empty() {
@@ -180,6 +183,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
             .collect(),
         providers,
         agents,
+        mcp,
         parent,
         limits,
         calls,

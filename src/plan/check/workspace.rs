@@ -132,25 +132,23 @@ pub(super) fn check(
             let message = "a check is a `command` or a question, not both";
             load.fault(Diagnostic::error(code::CONTRADICTION, ask.key, message).help("remove one of them"));
         }
+        (None, Some(ask)) if ask.value.text.trim().is_empty() => {
+            load.fault(Diagnostic::error(code::NO_VALUE, ask.at, "the question is empty"));
+            return (None, Vec::new());
+        }
+        (None, Some(ask)) => {
+            let question = load.template(&ask.value, names, Destination::Prompt, mentions);
+            return (Some(Check::Ask(question)), Vec::new());
+        }
         (None, None) if !full.wrote("command") && !full.wrote("ask") => {
             let fault = Diagnostic::error(code::MISSING_KEY, full.place, "a check needs a `command`");
             load.fault(fault.help("add `command: …`"));
         }
-        (None, Some(ask)) if ask.value.text.trim().is_empty() => {
-            load.fault(Diagnostic::error(code::NO_VALUE, ask.value.at, "the question is empty"));
-            return (None, Vec::new());
-        }
-        (Some(_) | None, None) | (None, Some(_)) => {}
+        (Some(_) | None, None) => {}
     }
     let protect = full.protect.map_or_else(Vec::new, |globs| globs.value.0);
-    let check = match (full.command, full.ask) {
-        (Some(command), _) => Some(Check::Command(load.command(&command.value, names, mentions))),
-        (None, Some(ask)) => {
-            Some(Check::Ask(load.template(&ask.value, names, Destination::Prompt, mentions)))
-        }
-        (None, None) => None,
-    };
-    (check, protect)
+    let command = full.command.map(|command| Check::Command(load.command(&command.value, names, mentions)));
+    (command, protect)
 }
 
 fn needs_its_own(load: &mut Load<'_>, at: Option<Span>, key: &str) {

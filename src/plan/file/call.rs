@@ -100,8 +100,20 @@ record! {
         pass: PassFile,
         /// Reuse an earlier identical result.
         cache: CacheFile,
+        /// What it may spend, all of its instances and attempts together.
+        limits: CallLimitsFile,
         /// For `--only tag:x`.
         tags: OneOrMany<String>,
+    }
+}
+
+record! {
+    /// What one call may spend.
+    struct CallLimitsFile {
+        /// Model tokens, input and output together.
+        tokens: TokenCount,
+        /// Money, in US dollars.
+        cost: f64,
     }
 }
 

@@ -9,8 +9,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let agent = |keys: &str| format!("agents: {{ x: {keys} }}\ncalls: {{ a: {{ run: x }} }}\n");
     let table = [
         (top("mcp: { files: { command: [npx, server] } }"), "mcp"),
-        (top("limits: { tokens: 400k }"), "tokens"),
-        (top("limits: { cost: 2.50 }"), "cost"),
         (top("limits: { depth: 1 }"), "depth"),
         (top("limits: { background: detach }"), "detach"),
         (call("run: x\nisolation: read-only"), "read-only"),

@@ -36,6 +36,9 @@ impl Redactor {
                 self.string(input);
             }
             Event::CallProgressed { instance: _, activity, tokens: _ } => self.string(activity),
+            Event::CallWaiting { instance: _, on: _, reason: _, left: _ }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_) => {}
             Event::AttemptFailed { instance: _, attempt: _, cause, retry_in: _ } => self.cause(cause),
             Event::ResultsForgotten { calls: _ } => {}
             Event::AttemptFinished { instance: _, attempt: _, key: _, outcome } => self.outcome(outcome),
