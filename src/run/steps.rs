@@ -3,8 +3,11 @@
 
 use std::path::{Component, Path};
 
+use minijinja::Value;
+
 use super::World;
 use super::attempt::{Bounds, Fault, Kind, Raw};
+use super::level::data;
 use super::stop::{Phase, Stop, Why};
 use super::work::{Job, template_cause};
 use crate::event::Event;
@@ -133,4 +136,15 @@ fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::io::Write::write_all(&mut temporary, bytes)?;
     temporary.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// An output as templates see the round before.
+pub(crate) fn as_value(output: Option<&Output>) -> Value {
+    match output {
+        None => Value::from(()),
+        Some(output) => data(serde_json::json!({
+            "output": output.text,
+            "json": output.json,
+        })),
+    }
 }
