@@ -9,7 +9,9 @@ mod command;
 mod failure;
 mod model;
 mod news;
+mod program;
 mod prompt;
+mod question;
 mod request;
 
 use std::fmt;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -67,9 +70,28 @@ pub struct Ask {
     pub cwd: PathBuf,
     /// Added to a program's environment.
     pub env: Vec<(String, String)>,
+    /// The conversation that a program is to go on with, or to begin so that it can be gone on with;
+    /// `None` for one that nobody goes on with.
+    pub thread: Option<Thread>,
     /// True when a transient failure will not be tried again: an agent with several
     /// models then goes on to the next one instead of reporting it.
     pub last_try: bool,
+}
+
+/// A conversation that a program keeps by itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Thread {
+    /// The program's own name of it; `None` for one that is to begin.
+    pub id: Option<String>,
+    /// What all of it has used so far: some programs report nothing else.
+    pub spent: Usage,
+}
+
+impl Thread {
+    /// The program's own name of it.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
 }
 
 /// An answer that was not good enough.
@@ -100,6 +122,10 @@ pub struct Answer {
     pub stderr: String,
     /// A program's exit status.
     pub exit: Option<i32>,
+    /// The conversation that this was a part of, where the ask had one and the program can go on with it.
+    pub thread: Option<Thread>,
+    /// Permissions that a program asked for and was denied: `Bash(npm test)`.
+    pub denied: Vec<String>,
     /// Models that were asked first and failed for good: which, and why.
     pub passed_over: Vec<String>,
 }
@@ -107,7 +133,7 @@ pub struct Answer {
 /// What programs are started in.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
-    /// Names of variables that a program takes over from this process, `LC_*` for all that begin so.
+    /// Names of variables that every program takes over from this process, `LC_*` for all that begin so.
     pub inherit: Vec<String>,
     /// The run that it belongs to, for its `FANOUT_RUN_ID`; empty for none.
     pub run_id: String,
@@ -118,8 +144,8 @@ pub struct Surroundings {
 impl Default for Surroundings {
     /// What every program needs, and no key of anybody.
     fn default() -> Surroundings {
-        let names = ["PATH", "HOME", "LANG", "LC_*", "TMPDIR", "USER", "SHELL"];
-        Surroundings { inherit: names.map(str::to_owned).to_vec(), run_id: String::new(), reaper: None }
+        let names = plan::COMMON_VARIABLES.iter().map(|name| (*name).to_owned());
+        Surroundings { inherit: names.collect(), run_id: String::new(), reaper: None }
     }
 }
 

@@ -32,6 +32,7 @@ fn ask(prompt: &str) -> Ask {
         idle_timeout: None,
         cwd: std::env::temp_dir(),
         env: Vec::new(),
+        thread: None,
         last_try: false,
     }
 }
@@ -228,7 +229,7 @@ async fn news_of_a_model_is_its_last_line() {
 
 fn program(argv: &[&str], input: CommandInput, output: CommandOutput) -> plan::Agent {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-    agent(plan::AgentKind::Command(plan::CommandAgent { argv, input, output }))
+    agent(plan::AgentKind::Command(plan::CommandAgent::new(argv, input, output)))
 }
 
 fn shell(script: &str, output: CommandOutput) -> plan::Agent {

@@ -15,6 +15,7 @@ mod matrix;
 mod needs;
 mod output;
 mod places;
+mod program;
 mod providers;
 mod reconcile;
 mod text;

@@ -5,6 +5,7 @@
 
 pub(super) mod agent;
 pub(super) mod call;
+pub(super) mod pattern;
 pub(super) mod reconcile;
 pub(super) mod value;
 
