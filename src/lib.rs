@@ -24,4 +24,6 @@ pub mod process;
 pub mod reconcile;
 pub mod report;
 pub mod run;
+pub mod sandbox;
+pub mod tool;
 pub mod unit;

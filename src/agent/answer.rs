@@ -174,7 +174,10 @@ mod tests {
             cost: Some(Usd(500_000)),
             ..Usage::default()
         };
-        assert_eq!(read(output, CommandOutput::JsonLines), Told { end: answer("done"), usage, ..Told::default() });
+        assert_eq!(
+            read(output, CommandOutput::JsonLines),
+            Told { end: answer("done"), usage, ..Told::default() }
+        );
         for none in ["", "x\ny", "{\"type\":\"log\"}", "[1]"] {
             assert!(matches!(end(none, CommandOutput::JsonLines), End::Unreadable(_)), "{none:?}");
         }

@@ -20,7 +20,9 @@ use super::{Agent, Answer, Ask, News, Surroundings, Thread, prompt, question};
 use crate::model::{MAX_MESSAGE, shown};
 use crate::outcome::Usage;
 use crate::plan::{self, CommandAgent, CommandInput, CommandOutput};
-use crate::process::{self, Ended, EndedBy, Environment, Exit, Inherit, Input, Keep, SpawnError, Spec, Stream};
+use crate::process::{
+    self, Ended, EndedBy, Environment, Exit, Inherit, Input, Keep, SpawnError, Spec, Stream,
+};
 use crate::unit::{Tokens, Usd, human_duration};
 
 /// How much of each end of a program's output is kept, in bytes.
@@ -141,7 +143,9 @@ impl Program<'_> {
                     None => judged.exited(code, &stderr),
                 };
             }
-            (_, Exit::Signal(_, signal)) => return judged.fail(Kind::Signal, &format!("was killed by {signal}")),
+            (_, Exit::Signal(_, signal)) => {
+                return judged.fail(Kind::Signal, &format!("was killed by {signal}"));
+            }
             (End::Unreadable(why), Exit::Code(_)) => return judged.unreadable(why),
             (End::Unfinished(_) | End::Nothing, Exit::Code(_)) => {
                 return judged.unreadable("it ended without saying that it was done");
@@ -259,9 +263,7 @@ impl Judged<'_> {
         let settings = self.program.settings;
         let words = if fault.message.is_empty() { "it gave no reason" } else { fault.message.as_str() };
         let (kind, advice) = match fault.class {
-            Some(class) => {
-                (Kind::Model(class), fault::advice(class, &settings.keys(), self.program.name()))
-            }
+            Some(class) => (Kind::Model(class), fault::advice(class, &settings.keys(), self.program.name())),
             None => (Kind::Reported, String::new()),
         };
         let failure = self.failure(kind, &format!("failed: {words}{advice}"));

@@ -5,10 +5,31 @@
 
 /// How the last line ends when a program waits for an answer, in lower case.
 const ENDS: &[&str] = &[
-    "[y/n]", "(y/n)", "[y/n/a]", "[yes/no]", "(yes/no)", "(yes/no/[fingerprint])", "[y/n]:", "(y/n):", "[y/n]?",
-    "(y/n)?", "[yes/no]:", "(yes/no):", "(yes/no)?", "password:", "passphrase:", "passcode:", "token:", "api key:",
-    "username:", "press enter to continue", "press any key to continue", "do you want to continue?", "proceed?",
-    "continue?", "overwrite?",
+    "[y/n]",
+    "(y/n)",
+    "[y/n/a]",
+    "[yes/no]",
+    "(yes/no)",
+    "(yes/no/[fingerprint])",
+    "[y/n]:",
+    "(y/n):",
+    "[y/n]?",
+    "(y/n)?",
+    "[yes/no]:",
+    "(yes/no):",
+    "(yes/no)?",
+    "password:",
+    "passphrase:",
+    "passcode:",
+    "token:",
+    "api key:",
+    "username:",
+    "press enter to continue",
+    "press any key to continue",
+    "do you want to continue?",
+    "proceed?",
+    "continue?",
+    "overwrite?",
 ];
 
 /// What programs say that end because nobody can be asked, in lower case.
@@ -31,7 +52,8 @@ const REFUSALS: &[&str] = &[
 pub(super) fn open(line: &str) -> Option<&str> {
     let line = line.rsplit(['\n', '\r']).next().unwrap_or(line).trim();
     let lower = line.to_ascii_lowercase();
-    let passphrase = lower.ends_with(':') && (lower.contains("passphrase for") || lower.contains("password for"));
+    let passphrase =
+        lower.ends_with(':') && (lower.contains("passphrase for") || lower.contains("password for"));
     (passphrase || ENDS.iter().any(|end| lower.ends_with(end))).then_some(line)
 }
 
@@ -51,9 +73,12 @@ mod tests {
 
     #[test]
     fn a_question_is_told_from_a_text() {
-        for question in
-            ["Allow edit of a.txt? [y/N] ", "Password:", "Enter passphrase for key '/x/id':", "Continue? (y/n)?"]
-        {
+        for question in [
+            "Allow edit of a.txt? [y/N] ",
+            "Password:",
+            "Enter passphrase for key '/x/id':",
+            "Continue? (y/n)?",
+        ] {
             assert_eq!(open(&format!("before\n{question}")), Some(question.trim()), "{question}");
         }
         for text in ["", "Is this what you want?", "[y/N] was asked", "the password: x", "key:"] {

@@ -73,12 +73,15 @@ pub enum Command {
     /// Ends a run's processes when fanout itself is killed; started by `run`.
     #[command(name = "__reaper", hide = true)]
     Reaper(Reaper),
+    /// Confines itself and becomes another program; started by `run`.
+    #[command(name = "__sandbox", hide = true)]
+    Sandbox(Reaper),
 }
 
-/// `fanout __reaper`, as `run` starts it.
+/// `fanout __reaper` and `fanout __sandbox`, as `run` starts them.
 #[derive(Debug, Args)]
 pub struct Reaper {
-    /// What the reaper itself reads.
+    /// What they read themselves.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<std::ffi::OsString>,
 }

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use super::graph::chain;
 use crate::graph::{CallGraph, Expansion};
 use crate::plan::{
-    Action, Agent, AgentKind, AtEnd, CommandInput, CommandOutput, Denied, Limits, Plan, Quantity, Reconcile, Require,
+    Action, Agent, AgentKind, AtEnd, CommandInput, CommandOutput, Denied, Limits, Plan, Quantity, Reconcile,
+    Require, ToolGrant,
 };
 use row::Row;
 
@@ -102,7 +103,7 @@ fn agent_rows(agent: &Agent) -> Vec<Row> {
         AgentKind::Model(model) => {
             let models: Vec<String> = model.models.iter().map(ToString::to_string).collect();
             // None at all until tools are built, then those that the language page lists.
-            let tools_default = model.tools.is_empty() || model.tools == ["read", "grep", "glob", "list"];
+            let tools_default = model.tools.is_empty() || model.tools == ToolGrant::DEFAULT;
             vec![
                 Row::new("model", json!(models)),
                 Row::optional("system", model.system.as_ref().map(|system| json!(*system.source))),

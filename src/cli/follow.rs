@@ -67,6 +67,12 @@ fn is_of(record: &Record, call: &str) -> bool {
         Event::CallStarted { instance, .. }
         | Event::AttemptFailed { instance, .. }
         | Event::AttemptFinished { instance, .. }
+        | Event::ModelAsked { instance, .. }
+        | Event::ModelAnswered { instance, .. }
+        | Event::ToolStarted { instance, .. }
+        | Event::ToolEnded { instance, .. }
+        | Event::JobEnded { instance, .. }
+        | Event::SubagentPlanned { within: instance, .. }
         | Event::CallFinished { instance, .. }
         | Event::NotificationPosted { instance, .. } => matches(instance),
         Event::CallExpanded { call: id, .. }

@@ -142,5 +142,6 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         Command::Reaper(options) => {
             crate::process::reaper::main(options.arguments.into_iter()).map(|()| 0).map_err(Complaint::usage)
         }
+        Command::Sandbox(options) => Ok(crate::sandbox::main(options.arguments.into_iter())),
     }
 }

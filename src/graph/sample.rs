@@ -12,8 +12,8 @@ use crate::plan::template::{
 };
 use crate::plan::{
     Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput,
-    DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt, OutputSpec,
-    Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy,
+    CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt,
+    OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy, ToolGrant,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -200,6 +200,7 @@ impl Sample {
             check: None,
             attempts: 1,
             repeat: None,
+            cache: crate::plan::Cache::Off,
             pass: Pass {
                 fields: Vec::new(),
                 max_tokens: Tokens(16_000),
@@ -220,12 +221,35 @@ pub(crate) fn model_agent(name: &str, tools: &[&str]) -> Agent {
         kind: AgentKind::Model(ModelAgent {
             models: vec![ModelName { provider: "anthropic".to_owned(), model: "claude-sonnet-5".to_owned() }],
             system: None,
-            tools: tools.iter().map(|&tool| tool.to_owned()).collect(),
+            tools: tools.iter().map(|tool| grant(tool)).collect(),
             max_turns: 30,
             max_tokens: Tokens(8_000),
             temperature: None,
             effort: None,
         }),
+    }
+}
+
+/// `read`, `bash`, `bash(git log *)`, `mcp(files)`.
+fn grant(text: &str) -> ToolGrant {
+    let (name, inside) = match text.trim_end_matches(')').split_once('(') {
+        Some((name, inside)) => (name, Some(inside)),
+        None => (text, None),
+    };
+    let plain = [
+        ToolGrant::Read,
+        ToolGrant::Write,
+        ToolGrant::Edit,
+        ToolGrant::Grep,
+        ToolGrant::Glob,
+        ToolGrant::List,
+        ToolGrant::BackgroundRun,
+        ToolGrant::Agent,
+    ];
+    match name {
+        "bash" => ToolGrant::Bash(inside.map(|pattern| CommandPattern::parse(pattern).unwrap())),
+        "mcp" => ToolGrant::Mcp { server: inside.unwrap().to_owned(), tool: None },
+        name => plain.into_iter().find(|grant| grant.to_string() == name).unwrap(),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::talk::Talks;
 use crate::event::{Event, Record};
 use crate::id::{CallId, ContentKey, InstanceId};
 use crate::outcome::{Outcome, Status};
@@ -23,6 +24,8 @@ pub(super) struct Memo {
     cut_off: HashMap<(ContentKey, InstanceId), u32>,
     /// The steps of what has not ended, or ended well, in order.
     steps: HashMap<InstanceId, HashMap<ContentKey, VecDeque<Arc<Record>>>>,
+    /// What the agents' conversations were made of.
+    pub(super) talks: Talks,
 }
 
 impl Memo {
@@ -36,6 +39,7 @@ impl Memo {
     }
 
     fn hear(&mut self, record: &Arc<Record>) {
+        self.talks.hear(&record.event);
         if let Event::CallStarted { instance, key, .. } = &record.event {
             let whose = (key.clone(), instance.clone());
             *self.cut_off.entry(whose.clone()).or_default() += 1;
@@ -81,6 +85,7 @@ impl Memo {
         self.own.retain(|(_, instance), _| !gone(instance));
         self.cut_off.retain(|(_, instance), _| !gone(instance));
         self.steps.retain(|instance, _| !gone(instance));
+        self.talks.forget(gone);
     }
 
     /// How many starts of this work were cut off.

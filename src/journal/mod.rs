@@ -28,6 +28,7 @@ mod queue;
 mod runs;
 mod spill;
 mod storage;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -57,6 +58,7 @@ pub use payload::PayloadFault;
 pub use runs::{FindError, Glance, RunSummary, find, folder, list};
 pub use spill::StorageFailure;
 pub use storage::{Clock, Disk, Nowhere, Storage, StoredFile, SystemClock};
+pub use talk::Part;
 
 /// Hears of records, in order, on the writer's thread.
 ///
@@ -268,7 +270,8 @@ impl Journal {
         outcome: Outcome,
     ) -> Result<Durable<Outcome>, JournalError> {
         let seen = outcome.clone();
-        self.commit(Event::CallFinished { instance, key, outcome }).await?;
+        self.commit(Event::CallFinished { instance: instance.clone(), key, outcome }).await?;
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).talks.end(&instance, seen.status);
         Ok(Durable::vouch(seen))
     }
 
@@ -300,6 +303,28 @@ impl Journal {
     pub fn recall_step(&self, key: &ContentKey, instance: &InstanceId) -> Option<Durable<Outcome>> {
         let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
         memo.take_step(key, instance).map(Durable::vouch)
+    }
+
+    /// Records a part of an agent's conversation, and returns once it is durable. From then on
+    /// [`part_of_talk`](Journal::part_of_talk) knows it.
+    ///
+    /// # Errors
+    /// As [`commit`](Journal::commit).
+    pub async fn keep_part(&self, event: Event) -> Result<(), JournalError> {
+        self.commit(event.clone()).await?;
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).talks.hear(&event);
+        Ok(())
+    }
+
+    /// The same without waiting: for what nothing depends on before the next thing that is kept.
+    pub fn note_part(&self, event: Event) {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).talks.hear(&event);
+        self.note(event);
+    }
+
+    /// A part of an instance's conversation, as this process or an earlier one recorded it.
+    pub fn part_of_talk(&self, instance: &InstanceId, part: Part, key: &ContentKey) -> Option<Arc<Event>> {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).talks.part(instance, part, key)
     }
 
     /// How many starts of this work were cut off by a kill; 0 once it has ended since.

@@ -186,5 +186,11 @@ fn open_own(path: &Path) -> io::Result<File> {
 /// True for what a resume can take over: a success that has a key, a step that came back.
 fn is_result(event: &Event) -> bool {
     matches!(event, Event::CallFinished { key: Some(_), outcome, .. } if outcome.is_ok())
-        || matches!(event, Event::AttemptFinished { .. })
+        || matches!(
+            event,
+            Event::AttemptFinished { .. }
+                | Event::ModelAnswered { .. }
+                | Event::ToolEnded { .. }
+                | Event::JobEnded { .. }
+        )
 }

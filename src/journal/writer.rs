@@ -309,6 +309,9 @@ fn is_last_word(event: &Event) -> bool {
     match event {
         Event::CallFinished { .. }
         | Event::AttemptFinished { .. }
+        | Event::ModelAnswered { .. }
+        | Event::ToolEnded { .. }
+        | Event::JobEnded { .. }
         | Event::Reconciled { .. }
         | Event::StopRequested { .. }
         | Event::Warned { .. }
@@ -320,6 +323,9 @@ fn is_last_word(event: &Event) -> bool {
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }
         | Event::AttemptFailed { .. }
+        | Event::ModelAsked { .. }
+        | Event::ToolStarted { .. }
+        | Event::SubagentPlanned { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::QuestionAsked { .. }

@@ -20,8 +20,8 @@ use crate::unit::Tokens;
 pub(super) struct Messages;
 
 impl Dialect for Messages {
-    fn path(&self) -> &'static str {
-        "/messages"
+    fn path(&self, _model: &str) -> String {
+        "/messages".to_owned()
     }
 
     fn headers(&self) -> &'static [(&'static str, &'static str)] {

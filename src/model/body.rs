@@ -154,6 +154,7 @@ pub(super) async fn read(
     let mut shape = Shape::Unknown;
     let mut head = Vec::new();
     let (mut bytes, mut settled, mut events) = (0_usize, false, 0_u64);
+    let patience = clock.bounds;
     loop {
         let chunk = match clock.run(response.chunk()).await {
             Ok(Ok(Some(chunk))) => chunk,
@@ -205,12 +206,17 @@ pub(super) async fn read(
                     }
                     (_, Err(fault)) => return Err(Broken::Fault(fault)),
                     (Err(error), _) => return Err(Broken::EventTooLarge(error)),
-                    (Ok(()), Ok(Step::Settled)) if !settled => {
+                    (Ok(()), Ok(Step::Settled)) => {
                         settled = true;
                         clock.shorten(GRACE);
                     }
-                    (Ok(()), Ok(_)) if moved && !settled => clock.progress(),
-                    (Ok(()), Ok(_)) => {}
+                    // It goes on after all.
+                    (Ok(()), Ok(Step::Progress)) if settled => {
+                        settled = false;
+                        *clock = Clock::start(patience);
+                    }
+                    (Ok(()), Ok(Step::Progress | Step::Ping)) if moved && !settled => clock.progress(),
+                    (Ok(()), Ok(Step::Progress | Step::Ping)) => {}
                 }
             }
         }
@@ -239,11 +245,11 @@ pub(super) async fn to_end(response: &mut Response, clock: &mut Clock) -> End {
 }
 
 fn read_document(document: &[u8], fold: &mut dyn Fold) -> Result<(), Broken> {
-    match serde_json::from_slice(document) {
-        Ok(value @ Value::Array(_)) => {
-            let none = || Fault::Garbled("the answer is a JSON list".to_owned());
-            Err(Broken::Fault(Complaint::read(&value).map_or_else(none, Fault::Complaint)))
-        }
+    match serde_json::from_slice::<Value>(document) {
+        Ok(value) if value.is_array() => match Complaint::read(&value) {
+            Some(complaint) => Err(Broken::Fault(Fault::Complaint(complaint))),
+            None => fold.document(value).map_err(Broken::Fault),
+        },
         Ok(value) => fold.document(value).map_err(Broken::Fault),
         Err(error) if error.is_eof() => Err(Broken::Cut),
         Err(_) => Err(Broken::Foreign(document.iter().copied().take(HEAD).collect())),

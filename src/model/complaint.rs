@@ -10,6 +10,12 @@ use serde_json::Value;
 use super::failure::Class;
 use crate::unit;
 
+/// Google's reason for a key that is none, under a 400.
+const BAD_KEY: &str = "API_KEY_INVALID";
+
+/// What is used up until tomorrow: no wait that a run can make cures it.
+const DAILY_QUOTA: &str = "daily_quota";
+
 /// An error as a provider words it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Complaint {
@@ -51,11 +57,14 @@ impl Complaint {
             }
         };
         let details = inner.get("details");
+        let listed = || details.and_then(Value::as_array).into_iter().flatten();
         let kind = Some(text(inner, "type")).filter(|kind| !kind.is_empty());
-        let code = details.map(|details| text(details, "error_code")).filter(|code| !code.is_empty());
-        let retry_after = details
-            .and_then(Value::as_array)
-            .and_then(|list| list.iter().find_map(|detail| detail.get("retryDelay")?.as_str()))
+        let code = details
+            .map(|details| text(details, "error_code"))
+            .filter(|code| !code.is_empty())
+            .or_else(|| google_reason(listed()).map(str::to_owned));
+        let retry_after = listed()
+            .find_map(|detail| detail.get("retryDelay")?.as_str())
             .and_then(|text| unit::duration(text).ok());
         Some(Complaint {
             kind: kind.unwrap_or_else(|| text(inner, "status")),
@@ -76,8 +85,12 @@ impl Complaint {
             "enforced_spend_limit_reached",
             "billing_error",
             "billing_hard_limit_reached",
+            DAILY_QUOTA,
         ]) {
             return Class::OutOfMoney;
+        }
+        if is(&[BAD_KEY]) {
+            return Class::Unauthorized;
         }
         if matches!(status, 400 | 413 | 422) && self.is_about_context() {
             return Class::ContextTooLong;
@@ -115,6 +128,18 @@ impl Complaint {
         .iter()
         .any(|words| message.contains(words))
     }
+}
+
+/// What Google's `details` say beyond the status: `ErrorInfo`, and a `QuotaFailure` by the day.
+fn google_reason<'a>(mut details: impl Iterator<Item = &'a Value>) -> Option<&'a str> {
+    details.find_map(|detail| {
+        let violations = detail.get("violations").and_then(Value::as_array).into_iter().flatten();
+        let mut ids = violations.filter_map(|violation| violation.get("quotaId")?.as_str());
+        if ids.any(|id| id.contains("PerDay")) {
+            return Some(DAILY_QUOTA);
+        }
+        detail.get("reason").and_then(Value::as_str).filter(|reason| *reason == BAD_KEY)
+    })
 }
 
 fn status_of(name: &str) -> Option<u16> {
@@ -176,6 +201,22 @@ mod tests {
         assert_eq!(class(429, anthropic), Class::OutOfMoney);
         assert_eq!(class(402, json!(null)), Class::OutOfMoney);
         assert_eq!(class(429, json!({"error": {"code": "rate_limit_exceeded"}})), Class::RateLimited);
+    }
+
+    #[test]
+    fn googles_details_tell_a_bad_key_and_a_spent_day_from_what_their_status_says() {
+        let error =
+            |details: Value| json!({"error": {"code": 1, "message": "m", "status": "X", "details": details}});
+        let info =
+            json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]);
+        assert_eq!(class(400, error(info)), Class::Unauthorized);
+        let quota = |id: &str| json!([{"violations": [{"quotaId": id}]}, {"retryDelay": "17s"}]);
+        let day = error(quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier"));
+        assert_eq!(class(429, day), Class::OutOfMoney);
+        assert_eq!(
+            class(429, error(quota("GenerateRequestsPerMinutePerProjectPerModel"))),
+            Class::RateLimited
+        );
     }
 
     #[test]

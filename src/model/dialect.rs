@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName};
 use serde_json::Value;
 
 use super::complaint::Complaint;
-use super::{Request, Stop, ToolCall, anthropic, openai_chat, openai_responses};
+use super::{Request, Stop, ToolCall, anthropic, gemini, openai_chat, openai_responses};
 use crate::outcome::Usage;
 use crate::plan::Api;
 use crate::unit::Tokens;
@@ -15,7 +15,12 @@ use crate::unit::Tokens;
 /// One wire dialect.
 pub(super) trait Dialect: Sync {
     /// The path after the base URL: `/messages`.
-    fn path(&self) -> &'static str;
+    fn path(&self, model: &str) -> String;
+
+    /// What the address asks for behind the path.
+    fn query(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Headers of every request, keys aside.
     fn headers(&self) -> &'static [(&'static str, &'static str)] {
@@ -97,13 +102,13 @@ pub(super) enum Ending {
     Refused(String),
 }
 
-/// The dialect of an API; `None` for one that this program does not speak yet.
-pub(super) fn of(api: Api) -> Option<&'static dyn Dialect> {
+/// The dialect of an API.
+pub(super) fn of(api: Api) -> &'static dyn Dialect {
     match api {
-        Api::Anthropic => Some(&anthropic::Messages),
-        Api::OpenAiChat => Some(&openai_chat::ChatCompletions),
-        Api::OpenAiResponses => Some(&openai_responses::Responses),
-        Api::Gemini => None,
+        Api::Anthropic => &anthropic::Messages,
+        Api::OpenAiChat => &openai_chat::ChatCompletions,
+        Api::OpenAiResponses => &openai_responses::Responses,
+        Api::Gemini => &gemini::GenerateContent,
     }
 }
 

@@ -21,7 +21,7 @@ use super::secret::Keys;
 use super::target::Target;
 use super::{Class, Failure, Progress, Reply, Request};
 use crate::outcome::Usage;
-use crate::plan::{Api, Provider};
+use crate::plan::Provider;
 use crate::unit::Tokens;
 
 pub use super::body::Bounds;
@@ -81,12 +81,10 @@ impl Client {
         bounds: Bounds,
         on_progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Reply, Box<Failure>> {
-        let Some(dialect) = dialect::of(provider.api) else {
-            return Err(Box::new(unspoken(provider)));
-        };
+        let dialect = dialect::of(provider.api);
         let target = Target::find(provider, &request.model, request.max_tokens, &self.keys)?;
         let sent = Sent { target, dialect, messages: request.messages.len() };
-        let url = sent.target.url(dialect.path());
+        let url = sent.target.url(&dialect.path(&request.model), dialect.query());
         let client = if url.scheme() == "http" { self.plain() } else { self.tls() };
         let client =
             client.as_ref().map_err(|why| Failure::new(Class::Unreachable, why.clone()).for_good())?;
@@ -157,19 +155,6 @@ impl Client {
             .referer(false);
         if self.settings.proxies { builder } else { builder.no_proxy() }
     }
-}
-
-fn unspoken(provider: &Provider) -> Failure {
-    let api = match provider.api {
-        Api::Gemini => "gemini",
-        Api::Anthropic | Api::OpenAiChat | Api::OpenAiResponses => "this",
-    };
-    let message = format!(
-        "provider `{}`: the {api} API is not spoken yet; Gemini models answer to `api: openai-chat` with \
-         `base_url: https://generativelanguage.googleapis.com/v1beta/openai`",
-        provider.name
-    );
-    Failure::new(Class::BadRequest, message)
 }
 
 /// One request on its way.

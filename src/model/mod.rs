@@ -15,6 +15,7 @@ mod calls;
 mod complaint;
 mod dialect;
 mod failure;
+mod gemini;
 mod headers;
 mod http;
 mod openai_chat;

@@ -19,8 +19,8 @@ use crate::outcome::Usage;
 pub(super) struct ChatCompletions;
 
 impl Dialect for ChatCompletions {
-    fn path(&self) -> &'static str {
-        "/chat/completions"
+    fn path(&self, _model: &str) -> String {
+        "/chat/completions".to_owned()
     }
 
     fn body(&self, request: &Request, host: &str) -> Value {

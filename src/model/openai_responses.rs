@@ -18,8 +18,8 @@ use crate::outcome::Usage;
 pub(super) struct Responses;
 
 impl Dialect for Responses {
-    fn path(&self) -> &'static str {
-        "/responses"
+    fn path(&self, _model: &str) -> String {
+        "/responses".to_owned()
     }
 
     fn body(&self, request: &Request, _host: &str) -> Value {

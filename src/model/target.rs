@@ -62,10 +62,14 @@ impl<'a> Target<'a> {
         Ok(Target { provider, model, max_tokens, base, host, key })
     }
 
-    /// The address of an endpoint; a query of the base URL stays at its end.
-    pub(super) fn url(&self, path: &str) -> Url {
+    /// The address of an endpoint; a query of the base URL stays at its end, before the endpoint's own.
+    pub(super) fn url(&self, path: &str, query: Option<&str>) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        let queries: Vec<&str> = self.base.query().into_iter().chain(query).collect();
+        if !queries.is_empty() {
+            url.set_query(Some(&queries.join("&")));
+        }
         url
     }
 

@@ -24,6 +24,7 @@ mod scalar;
 mod schema;
 mod suggest;
 pub mod template;
+mod tool;
 mod unbuilt;
 pub mod yaml;
 
@@ -44,6 +45,7 @@ pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, Settin
 pub use program::{COMMON_VARIABLES, Program};
 pub use schema::schema;
 use template::{Expression, Template};
+pub use tool::{CommandPattern, ToolGrant};
 
 /// A checked plan. Every default is filled in.
 #[derive(Debug, Clone)]
@@ -425,8 +427,8 @@ pub struct ModelAgent {
     pub models: Vec<ModelName>,
     /// The system prompt.
     pub system: Option<Template>,
-    /// Tool names as written.
-    pub tools: Vec<String>,
+    /// What it may use, each once, in the order that it was written.
+    pub tools: Vec<ToolGrant>,
     /// At most so many turns of the tool loop.
     pub max_turns: u32,
     /// At most so many output tokens a request.

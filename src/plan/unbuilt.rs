@@ -48,7 +48,6 @@ unbuilt! {
     SYNTHESIZE = "the strategy `synthesize`", "use `compare` or `merge`, or a `command` of your own";
     DECIDE = "`on_conflict: decide`", "write `report` or `fail`";
     CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";
-    GEMINI = "the api `gemini`", "reach the model through `openrouter`, or a provider with `api: openai-chat`";
 }
 
 #[cfg(test)]

@@ -37,6 +37,6 @@ pub use reaper::{NoReaper, Reaper};
 pub use run::{Ended, EndedBy, Exit, run};
 pub use running::Running;
 pub use spawn::SpawnError;
-pub use spec::{Environment, Inherit, Input, RUN_ID, Spec};
+pub use spec::{Environment, Inherit, Input, RUN_ID, Spec, Wrapper};
 pub use streams::Stream;
 pub use sweep::{kill_marked, sweep_at_exit};

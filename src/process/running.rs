@@ -8,9 +8,11 @@ use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use tempfile::TempDir;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -47,6 +49,10 @@ pub struct Running {
     ending: Option<AsyncFd<OwnedFd>>,
     collected: Option<ExitStatus>,
     reaper: Option<Reaper>,
+    /// How many processes of its wrapper stay while others do.
+    own: usize,
+    /// Removed after everybody who may work in it is gone.
+    _scratch: Option<Arc<TempDir>>,
 }
 
 impl Running {
@@ -73,6 +79,8 @@ impl Running {
             root,
             tag,
             reaper,
+            own: spec.wrapper.as_ref().is_some_and(|wrapper| wrapper.stays).into(),
+            _scratch: spec.scratch.clone(),
             ending: watch(pid),
             collected: None,
         };
@@ -162,7 +170,8 @@ impl Running {
             pause = (pause * 2).min(Duration::from_millis(20));
         }
         killed.remove(&self.root);
-        if outlived { u32::try_from(killed.len()).unwrap_or(u32::MAX) } else { 0 }
+        let left = killed.len().saturating_sub(self.own);
+        if outlived { u32::try_from(left).unwrap_or(u32::MAX) } else { 0 }
     }
 
     /// Asks for its status, which lets go of its number.

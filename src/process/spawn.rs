@@ -118,8 +118,20 @@ fn did_you_mean(similar: &Option<String>) -> String {
 pub(super) fn start(spec: &Spec, tag: &Tag) -> Result<Child, SpawnError> {
     let name = spec.argv.first().filter(|name| !name.is_empty()).ok_or(SpawnError::Empty)?;
     let program = find(name, spec)?;
-    let mut command = Command::new(&program);
-    command.args(spec.argv.iter().skip(1)).arg0(name).current_dir(&spec.cwd);
+    let mut command = match &spec.wrapper {
+        None => {
+            let mut command = Command::new(&program);
+            command.arg0(name);
+            command
+        }
+        Some(wrapper) => {
+            runs(&program, name, spec)?;
+            let mut command = Command::new(wrapper.argv.first().ok_or(SpawnError::Empty)?);
+            command.args(wrapper.argv.iter().skip(1)).arg(&program).arg(name);
+            command
+        }
+    };
+    command.args(spec.argv.iter().skip(1)).current_dir(&spec.cwd);
     command.stdin(match &spec.stdin {
         Input::Null => Stdio::null(),
         Input::Bytes(_) | Input::Pipe => Stdio::piped(),
@@ -134,6 +146,27 @@ pub(super) fn start(spec: &Spec, tag: &Tag) -> Result<Child, SpawnError> {
     // As a child of the standard library: `Running` waits for it in its own way.
     let command = command.as_std_mut();
     orphans::start(|| command.spawn(), Pid::from_child).map_err(|problem| explain(problem, spec, &program))
+}
+
+/// Finds out what the system would say of a program that it does not start itself.
+fn runs(program: &Path, name: &OsStr, spec: &Spec) -> Result<(), SpawnError> {
+    let path = spec.cwd.join(program);
+    if !spec.cwd.is_dir() {
+        return Err(folder(&spec.cwd));
+    }
+    let Ok(found) = std::fs::metadata(&path) else {
+        return Err(SpawnError::NotFound { program: display(name), searched: false, similar: None });
+    };
+    let problem = if found.is_dir() {
+        "it is a folder"
+    } else if rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_err() {
+        "it is not executable (`chmod +x` makes it so)"
+    } else if is_text_for_nobody(&path) {
+        NO_FORMAT
+    } else {
+        return Ok(());
+    };
+    Err(SpawnError::NotExecutable { path, problem: problem.to_owned() })
 }
 
 /// A new group in any case, and a new session where there is a terminal to leave.

@@ -5,7 +5,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::capture::Keep;
 use super::reaper::Reaper;
@@ -38,6 +41,11 @@ pub struct Spec {
     pub marker: (String, String),
     /// Who ends it when this process is killed with SIGKILL; `None` leaves that case open.
     pub reaper: Option<Reaper>,
+    /// Another program that starts this one. The program is looked for, and missed, as if there
+    /// were none.
+    pub wrapper: Option<Wrapper>,
+    /// A folder of its own, removed when the program and its `Spec` are gone.
+    pub scratch: Option<Arc<TempDir>>,
 }
 
 impl Spec {
@@ -55,8 +63,20 @@ impl Spec {
             keep: Keep::default(),
             marker: (RUN_ID.to_owned(), String::new()),
             reaper: None,
+            wrapper: None,
+            scratch: None,
         }
     }
+}
+
+/// A program that starts another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapper {
+    /// The file of the wrapper, absolute, and its own arguments. It is started as `argv… FILE NAME
+    /// ARGUMENT…`, where `FILE` is what the program's name was found to be, and ends as that ends.
+    pub argv: Vec<OsString>,
+    /// Whether one process of its own stays for as long as any that the program left.
+    pub stays: bool,
 }
 
 /// What a program reads on its standard input.

@@ -97,6 +97,12 @@ impl RunView {
                 });
             }
             Event::ResultsForgotten { .. } | Event::AttemptFinished { .. } => {}
+            Event::ModelAsked { .. }
+            | Event::ModelAnswered { .. }
+            | Event::ToolStarted { .. }
+            | Event::ToolEnded { .. }
+            | Event::JobEnded { .. } => {}
+            Event::SubagentPlanned { within, call } => self.plan_subagent(within, call),
             Event::CallFinished { instance, outcome, .. } => self.end(instance, outcome, now),
             Event::NotificationPosted { number, instance, status } => {
                 let view = NotificationView {
@@ -222,6 +228,12 @@ impl RunView {
         }
         self.calls.push(CallView::new(planned));
         at
+    }
+
+    /// A subagent is a call of its own, in the turn of the call that it works for.
+    fn plan_subagent(&mut self, within: &InstanceId, call: &PlannedCall) {
+        let turn = self.call(&within.call).map_or(call.turn, |outer| outer.planned.turn);
+        self.plan(PlannedCall { turn, ..call.clone() });
     }
 
     fn resume(&mut self) {

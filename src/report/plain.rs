@@ -64,7 +64,14 @@ impl News<'_> {
             Event::CallStarted { instance, agent, .. } => {
                 format!("start    {} agent={}", self.instance(instance), self.short(agent, DESCRIPTION))
             }
-            Event::CallProgressed { .. } | Event::AttemptFinished { .. } => return None,
+            Event::CallProgressed { .. }
+            | Event::AttemptFinished { .. }
+            | Event::ModelAsked { .. }
+            | Event::ModelAnswered { .. }
+            | Event::ToolStarted { .. }
+            | Event::ToolEnded { .. }
+            | Event::JobEnded { .. }
+            | Event::SubagentPlanned { .. } => return None,
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 let then = match retry_in {
                     Some(wait) => format!("next in {}", human_duration(wait.0)),
@@ -209,6 +216,12 @@ fn is_problem(event: &Event) -> bool {
         | Event::ResultsForgotten { .. }
         | Event::AttemptFinished { .. }
         | Event::AttemptFailed { .. }
+        | Event::ModelAsked { .. }
+        | Event::ModelAnswered { .. }
+        | Event::ToolStarted { .. }
+        | Event::ToolEnded { .. }
+        | Event::JobEnded { .. }
+        | Event::SubagentPlanned { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::QuestionAsked { .. }

@@ -13,9 +13,7 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
-use crate::plan::{
-    Action, Agent, AgentKind, Cache, Call, Command, CommandAgent, Computed, ModelAgent, Plan,
-};
+use crate::plan::{Action, Agent, AgentKind, Cache, Call, Command, CommandAgent, Computed, ModelAgent, Plan};
 
 /// What is to be done.
 #[derive(Debug)]

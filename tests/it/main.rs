@@ -18,6 +18,7 @@ mod prompts;
 mod provider;
 mod reports;
 mod resumed;
+mod sandbox;
 mod support;
 mod sweep;
 mod terminal;

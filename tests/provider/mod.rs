@@ -1,5 +1,5 @@
-//! A scripted model provider on loopback: Anthropic Messages, OpenAI Chat Completions
-//! and OpenAI Responses, streamed and not, with every fault that a test can think of.
+//! A scripted model provider on loopback: Anthropic Messages, OpenAI Chat Completions,
+//! OpenAI Responses and Gemini, streamed and not, with every fault that a test can think of.
 //!
 //! ```ignore
 //! let provider = Provider::start();
@@ -73,14 +73,14 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Every text of the conversation, system prompt included, a line each.
+    /// Every text of the conversation, system prompt and results of tools included, a line each.
     pub fn prompt(&self) -> String {
         fn collect(value: &Value, texts: &mut Vec<String>) {
             match value {
                 Value::String(text) => texts.push(text.clone()),
                 Value::Array(list) => list.iter().for_each(|value| collect(value, texts)),
                 Value::Object(object) => {
-                    ["content", "text"]
+                    ["content", "text", "parts", "output", "functionResponse", "response", "error"]
                         .iter()
                         .filter_map(|key| object.get(*key))
                         .for_each(|value| collect(value, texts));
@@ -89,7 +89,7 @@ impl Request {
             }
         }
         let mut texts = Vec::new();
-        for key in ["system", "instructions", "messages", "input"] {
+        for key in ["system", "instructions", "systemInstruction", "messages", "input", "contents"] {
             if let Some(value) = self.json.get(key) {
                 collect(value, &mut texts);
             }
@@ -99,7 +99,14 @@ impl Request {
 
     /// The model that is asked for.
     pub fn model(&self) -> &str {
-        self.json.get("model").and_then(Value::as_str).unwrap_or_default()
+        let in_path = self.path.split_once("/models/").and_then(|(_, rest)| rest.split(':').next());
+        self.json.get("model").and_then(Value::as_str).or(in_path).unwrap_or_default()
+    }
+
+    /// How many messages the conversation has.
+    pub fn messages(&self) -> usize {
+        let lists = ["messages", "input", "contents"];
+        lists.iter().find_map(|key| self.json.get(*key)?.as_array()).map_or(0, Vec::len)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Request;
-use super::script::{Answer, Body, Ending, Script, Stop};
+use super::script::{Answer, Body, Call, Ending, Script, Stop};
 
 /// A response, ready to be written.
 pub(super) struct Response {
@@ -26,11 +26,15 @@ enum Dialect {
     Messages,
     Chat,
     Responses,
+    Gemini,
 }
 
 impl Dialect {
     fn of(path: &str) -> Option<Dialect> {
         let path = path.split('?').next().unwrap_or(path);
+        if path.contains("enerateContent") {
+            return Some(Dialect::Gemini);
+        }
         let known = [
             ("/messages", Dialect::Messages),
             ("/chat/completions", Dialect::Chat),
@@ -52,13 +56,14 @@ pub(super) fn respond(script: &Script, request: &Request) -> Response {
             limit: None,
         };
     };
-    let asked = request.json.get("stream") == Some(&Value::Bool(true));
+    let asked = request.json.get("stream") == Some(&Value::Bool(true))
+        || request.path.ends_with(":streamGenerateContent?alt=sse");
     let json = |value: Value| ("application/json", vec![value.to_string().into_bytes()]);
     let (content_type, parts) = match &script.body {
         Body::Answer(answer) if answer.streamed && asked => {
-            ("text/event-stream", stream(dialect, answer, request.model()))
+            ("text/event-stream", stream(dialect, answer, request))
         }
-        Body::Answer(answer) => json(document(dialect, answer, request.model())),
+        Body::Answer(answer) => json(document(dialect, answer, request)),
         Body::Error { kind, message } => json(error(dialect, kind, message)),
         Body::ErrorEvent { kind, message } => {
             let answer = Answer {
@@ -68,11 +73,13 @@ pub(super) fn respond(script: &Script, request: &Request) -> Response {
                 stop: Stop::End,
                 streamed: true,
                 done: true,
+                calls: Vec::new(),
             };
-            let mut parts = stream(dialect, &answer, request.model());
+            let mut parts = stream(dialect, &answer, request);
             parts.truncate(match dialect {
                 Dialect::Messages | Dialect::Responses => 3,
                 Dialect::Chat => 2,
+                Dialect::Gemini => 1,
             });
             let mut event = error(dialect, kind, message);
             if let (Dialect::Responses, Some(inner)) = (dialect, event.get("error")) {
@@ -128,7 +135,7 @@ fn head(status: u16, content_type: &str, headers: &[(String, String)], length: O
 /// One event; chat streams have no names.
 fn named(dialect: Dialect, name: &str, data: &Value) -> Vec<u8> {
     match dialect {
-        Dialect::Chat => format!("data: {data}\n\n"),
+        Dialect::Chat | Dialect::Gemini => format!("data: {data}\n\n"),
         Dialect::Messages | Dialect::Responses => format!("event: {name}\ndata: {data}\n\n"),
     }
     .into_bytes()
@@ -141,15 +148,17 @@ fn split(text: &str, pieces: usize) -> Vec<String> {
     characters.chunks(size).map(|piece| piece.iter().collect()).collect()
 }
 
-fn stream(dialect: Dialect, answer: &Answer, model: &str) -> Vec<Vec<u8>> {
+fn stream(dialect: Dialect, answer: &Answer, request: &Request) -> Vec<Vec<u8>> {
+    let model = request.model();
     let pieces = split(&answer.text, answer.pieces);
+    let calls = answer.calls.iter().zip(1_u64..).map(|(call, number)| (call, number, id(request, number)));
     let (input, output) = answer.usage.unwrap_or_default();
     let mut events: Vec<(&str, Value)> = Vec::new();
     match dialect {
         Dialect::Messages => {
             let mut message = json!({"id": "msg_scripted", "type": "message", "role": "assistant", "model": model,
                 "content": [], "stop_reason": null, "stop_sequence": null});
-            let mut delta = json!({"type": "message_delta", "delta": {"stop_reason": messages_stop(answer.stop), "stop_sequence": null}});
+            let mut delta = json!({"type": "message_delta", "delta": {"stop_reason": messages_stop(answer), "stop_sequence": null}});
             if answer.usage.is_some() {
                 message["usage"] = json!({"input_tokens": input, "output_tokens": 1});
                 delta["usage"] = json!({"output_tokens": output});
@@ -159,15 +168,32 @@ fn stream(dialect: Dialect, answer: &Answer, model: &str) -> Vec<Vec<u8>> {
                     json!({"type": "refusal", "category": null, "explanation": answer.text});
             }
             events.push(("message_start", json!({"type": "message_start", "message": message})));
-            events.push(("content_block_start", json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})));
-            for piece in pieces {
-                let text = json!({"type": "text_delta", "text": piece});
+            let mut block = |index: u64, start: Value, deltas: Vec<Value>| {
                 events.push((
-                    "content_block_delta",
-                    json!({"type": "content_block_delta", "index": 0, "delta": text}),
+                    "content_block_start",
+                    json!({"type": "content_block_start", "index": index, "content_block": start}),
                 ));
+                for delta in deltas {
+                    events.push((
+                        "content_block_delta",
+                        json!({"type": "content_block_delta", "index": index, "delta": delta}),
+                    ));
+                }
+                events.push(("content_block_stop", json!({"type": "content_block_stop", "index": index})));
+            };
+            if !answer.text.is_empty() || answer.calls.is_empty() {
+                let deltas =
+                    pieces.iter().map(|piece| json!({"type": "text_delta", "text": piece})).collect();
+                block(0, json!({"type": "text", "text": ""}), deltas);
             }
-            events.push(("content_block_stop", json!({"type": "content_block_stop", "index": 0})));
+            for (call, number, id) in calls {
+                let start = json!({"type": "tool_use", "id": id, "name": call.name, "input": {}});
+                let fragments = split(&call.arguments, 2).into_iter();
+                let deltas = fragments
+                    .map(|piece| json!({"type": "input_json_delta", "partial_json": piece}))
+                    .collect();
+                block(number, start, deltas);
+            }
             events.push(("message_delta", delta));
             events.push(("message_stop", json!({"type": "message_stop"})));
         }
@@ -181,7 +207,18 @@ fn stream(dialect: Dialect, answer: &Answer, model: &str) -> Vec<Vec<u8>> {
             for piece in pieces {
                 events.push(("", chunk(json!({ key: piece }), Value::Null)));
             }
-            events.push(("", chunk(json!({}), json!(chat_stop(answer.stop)))));
+            for (call, number, id) in calls {
+                let delta = |call: Value| chunk(json!({"tool_calls": [call]}), Value::Null);
+                let function = json!({"name": call.name, "arguments": ""});
+                events.push((
+                    "",
+                    delta(json!({"index": number - 1, "id": id, "type": "function", "function": function})),
+                ));
+                for piece in split(&call.arguments, 2) {
+                    events.push(("", delta(json!({"index": number - 1, "function": {"arguments": piece}}))));
+                }
+            }
+            events.push(("", chunk(json!({}), json!(chat_stop(answer)))));
             if answer.usage.is_some() {
                 let mut last = chunk(json!({}), Value::Null);
                 last["choices"] = json!([]);
@@ -190,7 +227,7 @@ fn stream(dialect: Dialect, answer: &Answer, model: &str) -> Vec<Vec<u8>> {
             }
         }
         Dialect::Responses => {
-            let response = document(dialect, answer, model);
+            let response = document(dialect, answer, request);
             let begun = json!({"id": "resp_scripted", "status": "in_progress", "model": model, "output": []});
             let item = json!({"type": "message", "id": "msg_scripted", "role": "assistant", "content": []});
             events.push(("response.created", json!({"type": "response.created", "response": begun})));
@@ -204,9 +241,39 @@ fn stream(dialect: Dialect, answer: &Answer, model: &str) -> Vec<Vec<u8>> {
                     json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": piece}),
                 ));
             }
+            for (call, number, id) in calls {
+                for piece in split(&call.arguments, 2) {
+                    events.push((
+                        "response.function_call_arguments.delta",
+                        json!({"type": "response.function_call_arguments.delta", "item_id": format!("fc_{id}"),
+                            "output_index": number, "delta": piece}),
+                    ));
+                }
+            }
             let name =
                 if answer.stop == Stop::MaxTokens { "response.incomplete" } else { "response.completed" };
             events.push((name, json!({"type": name, "response": response})));
+        }
+        Dialect::Gemini => {
+            let mut last = document(dialect, answer, request);
+            let chunk = |part: Value| {
+                json!({"candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0}],
+                    "modelVersion": model, "responseId": "resp_scripted"})
+            };
+            if answer.stop != Stop::Refusal {
+                for piece in pieces {
+                    events.push(("", chunk(json!({"text": piece}))));
+                }
+                if let Some(parts) =
+                    last.pointer_mut("/candidates/0/content/parts").and_then(Value::as_array_mut)
+                {
+                    parts.retain(|part| part.get("text").is_none());
+                    for part in std::mem::take(parts) {
+                        events.push(("", chunk(part)));
+                    }
+                }
+            }
+            events.push(("", last));
         }
     }
     let mut parts: Vec<Vec<u8>> = events.iter().map(|(name, data)| named(dialect, name, data)).collect();
@@ -216,14 +283,22 @@ fn stream(dialect: Dialect, answer: &Answer, model: &str) -> Vec<Vec<u8>> {
     parts
 }
 
-fn document(dialect: Dialect, answer: &Answer, model: &str) -> Value {
+fn document(dialect: Dialect, answer: &Answer, request: &Request) -> Value {
+    let model = request.model();
+    let calls = answer.calls.iter().zip(1_u64..).map(|(call, number)| (call, id(request, number)));
+    let has_text = !answer.text.is_empty() || answer.calls.is_empty();
     let (input, output) = answer.usage.unwrap_or_default();
     let refused = answer.stop == Stop::Refusal;
     let mut document = match dialect {
         Dialect::Messages => {
-            let content = if refused { json!([]) } else { json!([{"type": "text", "text": answer.text}]) };
+            let text = json!({"type": "text", "text": answer.text});
+            let uses = calls.map(
+                |(call, id)| json!({"type": "tool_use", "id": id, "name": call.name, "input": call.value()}),
+            );
+            let content: Value =
+                if refused { json!([]) } else { has_text.then_some(text).into_iter().chain(uses).collect() };
             let mut message = json!({"id": "msg_scripted", "type": "message", "role": "assistant", "model": model,
-                "content": content, "stop_reason": messages_stop(answer.stop), "stop_sequence": null,
+                "content": content, "stop_reason": messages_stop(answer), "stop_sequence": null,
                 "usage": {"input_tokens": input, "output_tokens": output}});
             if refused {
                 message["stop_details"] =
@@ -232,13 +307,19 @@ fn document(dialect: Dialect, answer: &Answer, model: &str) -> Value {
             message
         }
         Dialect::Chat => {
-            let message = if refused {
+            let mut message = if refused {
                 json!({"role": "assistant", "content": null, "refusal": answer.text})
             } else {
-                json!({"role": "assistant", "content": answer.text})
+                json!({"role": "assistant", "content": has_text.then_some(&answer.text)})
             };
+            if !answer.calls.is_empty() {
+                let function = |call: &Call| json!({"name": call.name, "arguments": call.arguments});
+                message["tool_calls"] = calls
+                    .map(|(call, id)| json!({"id": id, "type": "function", "function": function(call)}))
+                    .collect();
+            }
             json!({"id": "chatcmpl-scripted", "object": "chat.completion", "model": model,
-                "choices": [{"index": 0, "message": message, "finish_reason": chat_stop(answer.stop)}],
+                "choices": [{"index": 0, "message": message, "finish_reason": chat_stop(answer)}],
                 "usage": {"prompt_tokens": input, "completion_tokens": output}})
         }
         Dialect::Responses => {
@@ -247,16 +328,45 @@ fn document(dialect: Dialect, answer: &Answer, model: &str) -> Value {
             } else {
                 json!({"type": "output_text", "text": answer.text, "annotations": []})
             };
+            let message =
+                json!({"type": "message", "id": "msg_scripted", "role": "assistant", "content": [part]});
+            let items = calls.map(|(call, id)| {
+                json!({"type": "function_call", "id": format!("fc_{id}"), "call_id": id, "name": call.name,
+                    "arguments": call.arguments, "status": "completed"})
+            });
             let cut = answer.stop == Stop::MaxTokens;
             json!({"id": "resp_scripted", "object": "response", "model": model,
                 "status": if cut { "incomplete" } else { "completed" },
                 "incomplete_details": if cut { json!({"reason": "max_output_tokens"}) } else { Value::Null },
-                "output": [{"type": "message", "id": "msg_scripted", "role": "assistant", "content": [part]}],
+                "output": has_text.then_some(message).into_iter().chain(items).collect::<Value>(),
                 "usage": {"input_tokens": input, "output_tokens": output}})
+        }
+        Dialect::Gemini => {
+            let text = json!({"text": answer.text});
+            // The first call of a message carries the signature that has to come back.
+            let uses = answer.calls.iter().zip(0..).map(|(call, number)| {
+                let mut part = json!({"functionCall": {"name": call.name, "args": call.value()}});
+                if number == 0 {
+                    part["thoughtSignature"] = json!("c2NyaXB0ZWQ=");
+                }
+                part
+            });
+            let parts: Value =
+                if refused { json!([]) } else { has_text.then_some(text).into_iter().chain(uses).collect() };
+            let (reason, why) = match answer.stop {
+                Stop::End => ("STOP", Value::Null),
+                Stop::MaxTokens => ("MAX_TOKENS", Value::Null),
+                Stop::Refusal => ("SAFETY", json!(answer.text)),
+            };
+            json!({"responseId": "resp_scripted", "modelVersion": model,
+                "candidates": [{"content": {"role": "model", "parts": parts}, "index": 0,
+                    "finishReason": reason, "finishMessage": why}],
+                "usageMetadata": {"promptTokenCount": input, "candidatesTokenCount": output}})
         }
     };
     if let (None, Some(document)) = (answer.usage, document.as_object_mut()) {
         document.remove("usage");
+        document.remove("usageMetadata");
     }
     document
 }
@@ -267,19 +377,34 @@ fn error(dialect: Dialect, kind: &str, message: &str) -> Value {
         Dialect::Chat | Dialect::Responses => {
             json!({"error": {"message": message, "type": kind, "param": null, "code": null}})
         }
+        Dialect::Gemini => json!({"error": {"message": message, "status": kind}}),
     }
 }
 
-fn messages_stop(stop: Stop) -> &'static str {
-    match stop {
-        Stop::End => "end_turn",
+/// The id of a call by its place: the conversation's messages, and its number among the calls.
+fn id(request: &Request, number: u64) -> String {
+    format!("call_{}_{number}", request.messages())
+}
+
+impl Call {
+    /// The arguments where they are nested, not quoted.
+    fn value(&self) -> Value {
+        serde_json::from_str(&self.arguments).unwrap_or_else(|_| json!(self.arguments))
+    }
+}
+
+fn messages_stop(answer: &Answer) -> &'static str {
+    match answer.stop {
+        Stop::End if answer.calls.is_empty() => "end_turn",
+        Stop::End => "tool_use",
         Stop::MaxTokens => "max_tokens",
         Stop::Refusal => "refusal",
     }
 }
 
-fn chat_stop(stop: Stop) -> &'static str {
-    match stop {
+fn chat_stop(answer: &Answer) -> &'static str {
+    match answer.stop {
+        Stop::End if !answer.calls.is_empty() => "tool_calls",
         Stop::End | Stop::Refusal => "stop",
         Stop::MaxTokens => "length",
     }

@@ -43,6 +43,16 @@ pub(super) struct Answer {
     pub(super) streamed: bool,
     /// Whether a chat stream ends with `[DONE]`.
     pub(super) done: bool,
+    /// The tools that are asked for, after the text.
+    pub(super) calls: Vec<Call>,
+}
+
+/// A tool call; its id is made from its place in the conversation.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) name: String,
+    /// JSON, or whatever stands in its place.
+    pub(super) arguments: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +96,15 @@ impl Script {
         let text = text.into();
         Script::new(
             200,
-            Body::Answer(Answer { text, pieces: 3, usage, stop: Stop::End, streamed: true, done: true }),
+            Body::Answer(Answer {
+                text,
+                pieces: 3,
+                usage,
+                stop: Stop::End,
+                streamed: true,
+                done: true,
+                calls: Vec::new(),
+            }),
         )
     }
 
@@ -168,6 +186,18 @@ impl Script {
     /// Gives no usage.
     pub fn no_usage(self) -> Script {
         self.with(|answer| answer.usage = None)
+    }
+
+    /// Asks for a tool, after the text and the calls before it. Its id is `call_M_N`: the
+    /// conversation has M messages, and it is the Nth call of this one; Gemini gives none.
+    pub fn call(self, name: &str, arguments: &Value) -> Script {
+        self.call_with(name, &arguments.to_string())
+    }
+
+    /// Asks for a tool with arguments that need not be JSON.
+    pub fn call_with(self, name: &str, arguments: &str) -> Script {
+        let call = Call { name: name.to_owned(), arguments: arguments.to_owned() };
+        self.with(|answer| answer.calls.push(call))
     }
 
     /// Says that the answer was cut off at the token limit.

@@ -56,14 +56,11 @@ const ALBATROSS: &str = "The secret word is ALBATROSS.";
 fn table() -> Vec<(&'static str, End, Usage)> {
     let refused = "unexpected status 401 Unauthorized: invalid x-api-key, url: http://127.0.0.1:4010/v1/responses, \
                    request id: req-GrzaJ58PF_MDGXyM";
-    let limited =
-        "API Error: Request rejected (429) · Number of request tokens has exceeded your per-minute rate limit";
+    let limited = "API Error: Request rejected (429) · Number of request tokens has exceeded your per-minute rate limit";
     let gemini_refused = "[API Error: {\"error\":{\"code\":401,\"message\":\"invalid x-api-key\",\"status\":\
                           \"authentication_error\"}}]";
-    let denied = End::Failed(Fault {
-        retryable: Some(false),
-        ..Fault::of(Class::Unauthorized, "invalid x-api-key")
-    });
+    let denied =
+        End::Failed(Fault { retryable: Some(false), ..Fault::of(Class::Unauthorized, "invalid x-api-key") });
     vec![
         // A success that is none.
         (
@@ -83,11 +80,7 @@ fn table() -> Vec<(&'static str, End, Usage)> {
         ),
         ("claude/oneshot-json", answer(PONG), used(111, 7, 1, Some(730))),
         ("claude/oneshot-stream", answer(PONG), used(111, 7, 1, Some(730))),
-        (
-            "claude/schema-json",
-            answer(r#"{"answer":"ALBATROSS","confidence":0.9}"#),
-            used(0, 0, 2, Some(0)),
-        ),
+        ("claude/schema-json", answer(r#"{"answer":"ALBATROSS","confidence":0.9}"#), used(0, 0, 2, Some(0))),
         // No structured output, though one was asked for: the text, which no schema will take.
         ("claude/schemabad-json", answer("default reply"), used(111, 7, 2, Some(730))),
         ("claude/signal-INT", End::Unfinished("one two three four f".to_owned()), Usage::default()),
@@ -119,7 +112,9 @@ fn form(name: &str) -> CommandOutput {
 fn every_capture_comes_to_what_it_is() {
     let recorded = ["claude", "codex", "gemini", "opencode"].map(|program| {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/programs").join(program);
-        let outs = std::fs::read_dir(folder).unwrap().filter_map(|file| file.unwrap().file_name().into_string().ok());
+        let outs = std::fs::read_dir(folder)
+            .unwrap()
+            .filter_map(|file| file.unwrap().file_name().into_string().ok());
         outs.filter(|name| name.ends_with(".out")).count()
     });
     let table = table();
@@ -268,7 +263,9 @@ async fn silence_counts_only_while_no_tool_runs() {
     let settings = CommandAgent::known(Program::Codex);
     let idle = Some(Duration::from_secs(300));
     let item = |phase: &str| {
-        format!("{{\"type\":\"item.{phase}\",\"item\":{{\"id\":\"i\",\"type\":\"command_execution\",\"command\":\"make\",\"status\":\"x\"}}}}\n")
+        format!(
+            "{{\"type\":\"item.{phase}\",\"item\":{{\"id\":\"i\",\"type\":\"command_execution\",\"command\":\"make\",\"status\":\"x\"}}}}\n"
+        )
     };
     let listener = Listener::new(&settings, idle, &|_: &str, _| {});
     listener.hear(Stream::Stdout, item("started").as_bytes());

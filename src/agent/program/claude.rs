@@ -127,7 +127,8 @@ impl Claude {
     }
 
     fn end(&self, result: &Value) -> End {
-        let failed = result.get("is_error") == Some(&Value::Bool(true)) || word(result, "subtype") != "success";
+        let failed =
+            result.get("is_error") == Some(&Value::Bool(true)) || word(result, "subtype") != "success";
         if failed {
             let errors: Vec<&str> = list(result, "/errors").iter().filter_map(Value::as_str).collect();
             let words = [word(result, "result").to_owned(), errors.join("; ")];

@@ -93,8 +93,12 @@ fn by_words(text: &str) -> Option<Class> {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["insufficient_quota", "credit balance is too low", "insufficient credits", "payment required"]) {
         Some(Class::OutOfMoney)
-    } else if has(&["prompt is too long", "context_length_exceeded", "context window", "maximum context length"])
-    {
+    } else if has(&[
+        "prompt is too long",
+        "context_length_exceeded",
+        "context window",
+        "maximum context length",
+    ]) {
         Some(Class::ContextTooLong)
     } else if has(&[
         "rate limit",
@@ -152,12 +156,14 @@ fn status_in(text: &str) -> Option<u16> {
 fn wait_in(text: &str, now: Timestamp) -> Option<Duration> {
     let later = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();
     static SINCE_1970: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\|(1\d{9})\b").ok());
-    if let Some(at) = SINCE_1970.as_ref().and_then(|regex| regex.captures(text)?.get(1)?.as_str().parse().ok())
+    if let Some(at) =
+        SINCE_1970.as_ref().and_then(|regex| regex.captures(text)?.get(1)?.as_str().parse().ok())
     {
         return later(Timestamp::from_second(at).ok()?);
     }
     static SPAN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        let unit = r"[\d.]+\s*(?:ms|milliseconds?|d(?:ays?)?|h(?:ours?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)\b";
+        let unit =
+            r"[\d.]+\s*(?:ms|milliseconds?|d(?:ays?)?|h(?:ours?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)\b";
         Regex::new(&format!(r"(?i)(?:\bin|\bafter)[:\s]+((?:{unit}[,\s]*(?:and\s+)?)+)")).ok()
     });
     static PART: LazyLock<Option<Regex>> =
@@ -167,26 +173,32 @@ fn wait_in(text: &str, now: Timestamp) -> Option<Duration> {
         let seconds: f64 = parts
             .filter_map(|part| {
                 let number: f64 = part.get(1)?.as_str().parse().ok()?;
-                Some(number * match part.get(2)?.as_str().to_ascii_lowercase().as_str() {
-                    "ms" | "milli" => 0.001,
-                    "d" => 86_400.0,
-                    "h" => 3_600.0,
-                    "m" => 60.0,
-                    _ => 1.0,
-                })
+                Some(
+                    number
+                        * match part.get(2)?.as_str().to_ascii_lowercase().as_str() {
+                            "ms" | "milli" => 0.001,
+                            "d" => 86_400.0,
+                            "h" => 3_600.0,
+                            "m" => 60.0,
+                            _ => 1.0,
+                        },
+                )
             })
             .sum();
         return Duration::try_from_secs_f64(seconds).ok();
     }
     static CLOCK: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?:resets|again)(?:\s+at)?\s+(\d{1,2})(?::(\d\d))?\s*([ap])\.?m\.?(?:\s*\(([\w/+-]+)\))?")
-            .ok()
+        Regex::new(
+            r"(?i)(?:resets|again)(?:\s+at)?\s+(\d{1,2})(?::(\d\d))?\s*([ap])\.?m\.?(?:\s*\(([\w/+-]+)\))?",
+        )
+        .ok()
     });
     let clock = CLOCK.as_ref()?.captures(text)?;
     let number = |n: usize| clock.get(n).and_then(|part| part.as_str().parse::<i8>().ok());
     let afternoon = clock.get(3)?.as_str().eq_ignore_ascii_case("p");
     let hour = number(1).filter(|hour| (1..=12).contains(hour))? % 12 + if afternoon { 12 } else { 0 };
-    let zone = clock.get(4).and_then(|name| TimeZone::get(name.as_str()).ok()).unwrap_or_else(TimeZone::system);
+    let zone =
+        clock.get(4).and_then(|name| TimeZone::get(name.as_str()).ok()).unwrap_or_else(TimeZone::system);
     let here = now.to_zoned(zone);
     let then = here.with().time(Time::new(hour, number(2).unwrap_or(0), 0, 0).ok()?).build().ok()?;
     let then = if then <= here { then.checked_add(1.day()).ok()? } else { then };
@@ -200,7 +212,10 @@ mod tests {
     #[test]
     fn words_and_statuses_have_a_class() {
         for (text, class) in [
-            ("unexpected status 401 Unauthorized: invalid x-api-key, url: http://x", Some(Class::Unauthorized)),
+            (
+                "unexpected status 401 Unauthorized: invalid x-api-key, url: http://x",
+                Some(Class::Unauthorized),
+            ),
             ("unexpected status 404 Not Found: no such model", Some(Class::NotFound)),
             ("[API Error: {\"error\":{\"code\":500,\"message\":\"x\"}}]", Some(Class::ServerError)),
             ("API Error: 529 {\"type\":\"overloaded_error\"}", Some(Class::Overloaded)),

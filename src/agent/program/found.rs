@@ -177,9 +177,13 @@ mod tests {
 
     #[test]
     fn quantities_are_read_as_people_write_them() {
-        for (text, number) in
-            [("12", Some(12.0)), ("1,234", Some(1234.0)), ("1.5k", Some(1500.0)), ("2M", Some(2e6)), ("$0.5", Some(0.5))]
-        {
+        for (text, number) in [
+            ("12", Some(12.0)),
+            ("1,234", Some(1234.0)),
+            ("1.5k", Some(1500.0)),
+            ("2M", Some(2e6)),
+            ("$0.5", Some(0.5)),
+        ] {
             assert_eq!(quantity(text), number, "{text}");
         }
         for text in ["", "k", "-1", "x", "NaN"] {

@@ -148,15 +148,17 @@ impl<'a> Listener<'a> {
     /// What the program came to. `text` reads a whole standard output that is no event stream.
     pub(in crate::agent) fn told(&self, output: &str, text: impl FnOnce() -> Told) -> Told {
         let mut state = self.state();
-        for (stream, mut lines) in
-            [(Stream::Stdout, std::mem::take(&mut state.out)), (Stream::Stderr, std::mem::take(&mut state.err))]
-        {
+        for (stream, mut lines) in [
+            (Stream::Stdout, std::mem::take(&mut state.out)),
+            (Stream::Stderr, std::mem::take(&mut state.err)),
+        ] {
             let rest = lines.finish();
             if !rest.is_empty() {
                 self.line(&mut state, stream, &rest);
             }
         }
-        if !state.streams && Found::points(&self.settings.patterns)
+        if !state.streams
+            && Found::points(&self.settings.patterns)
             && let Ok(value) = serde_json::from_str::<Value>(output.trim())
         {
             state.found.look(&self.settings.patterns, "", Some(&value));

@@ -53,8 +53,7 @@ impl OpenCode {
         let name = word(part, "tool");
         let error = at(part, "/state/error");
         // It comes when the tool is done.
-        let mut heard =
-            vec![Heard::Began { id: id.clone(), what: tool(name, input) }, Heard::Done { id }];
+        let mut heard = vec![Heard::Began { id: id.clone(), what: tool(name, input) }, Heard::Done { id }];
         if error.contains("rejected permission") || error.contains("prevents you from using") {
             let what = denial(name, input);
             self.denied.push(what.clone());

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::plan::{Agent, AgentKind, CommandAgent};
+use crate::plan::{Agent, AgentKind, CommandAgent, CommandPattern, ToolGrant};
 
 /// Commands that leave files alone, or only fill build folders, by first word and, for some, second.
 const READERS: &[&str] = &[
@@ -129,32 +129,33 @@ pub(super) fn is_told(known: Known, agent: &CommandAgent) -> bool {
 /// True if an agent may change files where it works.
 pub(super) fn writes(agent: &Agent) -> bool {
     match &agent.kind {
-        AgentKind::Model(model) => model.tools.iter().any(|tool| tool_writes(tool)),
+        AgentKind::Model(model) => model.tools.iter().any(tool_writes),
         AgentKind::Command(command) => program_writes(command),
     }
 }
 
-fn tool_writes(tool: &str) -> bool {
-    let (name, pattern) = match tool.split_once('(') {
-        Some((name, pattern)) => (name.trim(), pattern.trim_end().trim_end_matches(')').trim()),
-        None => (tool.trim(), ""),
-    };
-    match name {
-        "write" | "edit" => true,
-        "bash" | "background_run" => !pattern_reads(pattern),
-        _ => false,
+fn tool_writes(tool: &ToolGrant) -> bool {
+    match tool {
+        ToolGrant::Write | ToolGrant::Edit | ToolGrant::Bash(None) | ToolGrant::BackgroundRun => true,
+        ToolGrant::Bash(Some(pattern)) => !pattern_reads(pattern),
+        // What a server's tools do is not known; what subagents do is theirs.
+        ToolGrant::Read
+        | ToolGrant::Grep
+        | ToolGrant::Glob
+        | ToolGrant::List
+        | ToolGrant::CheckBackground
+        | ToolGrant::Agent
+        | ToolGrant::Mcp { .. } => false,
     }
 }
 
 /// True if every command that a `bash(…)` pattern allows leaves files alone.
-fn pattern_reads(pattern: &str) -> bool {
-    let mut words = pattern.split_whitespace();
+fn pattern_reads(pattern: &CommandPattern) -> bool {
+    let mut words = pattern.words().iter().map(String::as_str);
     let Some(program) = words.next() else { return false };
     let part = words.next().unwrap_or("*");
-    READERS.contains(&program.trim_end_matches(":*"))
-        || READING_PARTS
-            .iter()
-            .any(|(name, parts)| *name == program && parts.contains(&part.trim_end_matches(":*")))
+    READERS.contains(&program)
+        || READING_PARTS.iter().any(|(name, parts)| *name == program && parts.contains(&part))
 }
 
 fn program_writes(agent: &CommandAgent) -> bool {
@@ -214,7 +215,6 @@ mod tests {
             ("write", true),
             ("edit", true),
             ("bash", true),
-            ("bash(*)", true),
             ("bash(git log *)", false),
             ("bash(git log:*)", false),
             ("bash(git *)", true),

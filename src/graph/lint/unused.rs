@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{UNUSED_AGENT, UNUSED_INCLUDE, UNUSED_VAR, agent_of};
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::template::{Expression, Template};
-use crate::plan::{Action, Agent, AgentKind, Call, Command, Computed, Expand, Plan, Reconcile};
+use crate::plan::{Action, Agent, AgentKind, Call, Command, Computed, Expand, Plan, Reconcile, ToolGrant};
 
 pub(super) fn lint(plan: &Plan, found: &mut Vec<Diagnostic>) {
     let agents = used_agents(plan);
@@ -25,9 +25,7 @@ pub(super) fn lint(plan: &Plan, found: &mut Vec<Diagnostic>) {
 fn used_agents(plan: &Plan) -> Vec<&Arc<Agent>> {
     let by_calls: HashSet<*const Agent> = plan.calls.iter().filter_map(agent_of).map(Arc::as_ptr).collect();
     let starts_others = |agent: &Agent| match &agent.kind {
-        AgentKind::Model(model) => {
-            model.tools.iter().any(|tool| tool == "agent" || tool.starts_with("agent("))
-        }
+        AgentKind::Model(model) => model.tools.contains(&ToolGrant::Agent),
         AgentKind::Command(_) => false,
     };
     let used: HashSet<&str> =

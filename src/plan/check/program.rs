@@ -36,8 +36,9 @@ pub(super) fn command_agent(
     if !may_have(load, at, &file, program) {
         return None;
     }
-    let AgentFile { command, args, input, output, patterns, inherit, denied, model, effort, max_turns, .. } =
-        file;
+    let AgentFile {
+        command, args, input, output, patterns, inherit, denied, model, effort, max_turns, ..
+    } = file;
     let command = command?;
     if let ([one], None) = (command.value.0.as_slice(), program) {
         refuse_words(load, one, command.at == one.at);
@@ -111,8 +112,7 @@ fn may_have(load: &mut Load<'_>, at: Span, file: &AgentFile, program: Option<Pro
         return false;
     }
     let has = |key: &&&str| program.is_some_and(|program| program.settings().contains(*key));
-    let unknown: Vec<&str> =
-        MODEL_KEYS.iter().filter(|key| file.wrote(key) && !has(key)).copied().collect();
+    let unknown: Vec<&str> = MODEL_KEYS.iter().filter(|key| file.wrote(key) && !has(key)).copied().collect();
     let known: &[&str] = if program.is_some() { TALKING_KEYS } else { &[] };
     let known: Vec<&str> = known.iter().filter(|key| file.wrote(key)).copied().collect();
     let quoted = |keys: &[&str]| -> String {

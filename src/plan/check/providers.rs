@@ -14,7 +14,7 @@ use crate::plan::load::{Environment, Load};
 use crate::plan::read::{At, Entries, Field};
 use crate::plan::record::Record as _;
 use crate::plan::suggest::{did_you_mean, list};
-use crate::plan::{Api, DeclaredRate, ModelName, Provider, code, unbuilt};
+use crate::plan::{Api, DeclaredRate, ModelName, Provider, code};
 
 /// The variable that names the default model: `provider/model`.
 pub(super) const MODEL_VARIABLE: &str = "FANOUT_MODEL";
@@ -73,7 +73,7 @@ pub(super) fn model(
         load.fault(fault.help(format!("write `{}/{}`", guess(&text.value), text.value.trim_matches('/'))));
         return None;
     };
-    let Some(known) = providers.get(provider) else {
+    if !providers.contains_key(provider) {
         let fault =
             Diagnostic::error(code::UNKNOWN_PROVIDER, text.at, format!("there is no provider `{provider}`"));
         let names = providers.keys().map(String::as_str);
@@ -82,9 +82,6 @@ pub(super) fn model(
             || format!("the providers are {}; others are defined under `providers`", list(&quoted, "and"));
         load.fault(fault.help(did_you_mean(provider, names).unwrap_or_else(all)));
         return None;
-    };
-    if known.api == Api::Gemini {
-        load.fault(unbuilt::GEMINI.refuse(text.at));
     }
     Some(ModelName { provider: provider.to_owned(), model: model.to_owned() })
 }
@@ -120,7 +117,10 @@ fn built_in(environment: &Environment) -> IndexMap<String, Provider> {
     let ollama = variable("OLLAMA_HOST", "http://localhost:11434");
     let ollama = ollama.trim_end_matches('/').trim_end_matches("/v1");
     let ollama = if ollama.contains("://") { ollama.to_owned() } else { format!("http://{ollama}") };
-    let gemini = "https://generativelanguage.googleapis.com/v1beta";
+    // As Google's own: without the version, and where both keys are set the wider one counts.
+    let gemini = variable("GOOGLE_GEMINI_BASE_URL", "https://generativelanguage.googleapis.com");
+    let gemini = gemini.trim_end_matches('/').trim_end_matches("/v1beta");
+    let gemini_key = environment.get("GOOGLE_API_KEY").map_or("GEMINI_API_KEY", |_| "GOOGLE_API_KEY");
     IndexMap::from([
         provider("anthropic", Api::Anthropic, format!("{anthropic}/v1"), Some("ANTHROPIC_API_KEY")),
         provider(
@@ -129,7 +129,7 @@ fn built_in(environment: &Environment) -> IndexMap<String, Provider> {
             variable("OPENAI_BASE_URL", "https://api.openai.com/v1"),
             Some("OPENAI_API_KEY"),
         ),
-        provider("gemini", Api::Gemini, variable("GEMINI_BASE_URL", gemini), Some("GEMINI_API_KEY")),
+        provider("gemini", Api::Gemini, format!("{gemini}/v1beta"), Some(gemini_key)),
         provider(
             "openrouter",
             Api::OpenAiChat,
@@ -158,9 +158,6 @@ fn one(load: &mut Load<'_>, name: &At<String>, file: ProviderFile, before: Optio
         }
     }
     let ProviderFile { api, base_url, api_key_env, rate, headers, .. } = file;
-    if let Some(api) = api.as_ref().filter(|api| api.value == ApiWord::Gemini) {
-        load.fault(unbuilt::GEMINI.refuse(api.at));
-    }
     let api = match api.map(|api| api.value) {
         Some(ApiWord::Anthropic) => Api::Anthropic,
         Some(ApiWord::OpenAiResponses) => Api::OpenAiResponses,

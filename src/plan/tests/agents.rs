@@ -101,6 +101,25 @@ fn the_environment_says_where_the_built_in_providers_are() {
 }
 
 #[test]
+fn gemini_is_found_by_the_variables_of_googles_own_sdk() {
+    let text = "calls: { a: { prompt: hi, agent: { model: gemini/gemini-x } } }";
+    let found = |environment: &[(&str, &str)]| {
+        let plan = sound(in_environment(text, environment));
+        let gemini = &plan.providers["gemini"];
+        (gemini.api, gemini.base_url.clone(), gemini.api_key_env.clone().unwrap_or_default())
+    };
+    let own = "https://generativelanguage.googleapis.com/v1beta".to_owned();
+    assert_eq!(found(&[]), (Api::Gemini, own.clone(), "GEMINI_API_KEY".to_owned()));
+    let both = [("GEMINI_API_KEY", "a"), ("GOOGLE_API_KEY", "b")];
+    assert_eq!(found(&both), (Api::Gemini, own, "GOOGLE_API_KEY".to_owned()));
+    for address in ["http://localhost:9/", "http://localhost:9/v1beta"] {
+        let base = "http://localhost:9/v1beta".to_owned();
+        let expected = (Api::Gemini, base, "GEMINI_API_KEY".to_owned());
+        assert_eq!(found(&[("GOOGLE_GEMINI_BASE_URL", address)]), expected);
+    }
+}
+
+#[test]
 fn a_built_in_key_is_not_sent_to_another_address_unless_it_is_named() {
     let text = |more: &str| {
         format!(

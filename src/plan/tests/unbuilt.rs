@@ -23,7 +23,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
         (top("reconcile: { strategy: synthesize, prompt: Decide. }"), "synthesize"),
         (top("reconcile: { strategy: merge, on_conflict: decide }"), "decide"),
         (call("run: x\ncheck: { ask: Is it right? }"), "ask"),
-        (agent("{ model: gemini/gemini-3-pro }"), "gemini/gemini-3-pro"),
     ];
     for (text, place) in &table {
         let loaded = read(text);

@@ -59,6 +59,12 @@ impl Trouble {
             | Event::ResultsForgotten { .. }
             | Event::AttemptFinished { .. }
             | Event::AttemptFailed { .. }
+            | Event::ModelAsked { .. }
+            | Event::ModelAnswered { .. }
+            | Event::ToolStarted { .. }
+            | Event::ToolEnded { .. }
+            | Event::JobEnded { .. }
+            | Event::SubagentPlanned { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }
             | Event::QuestionAsked { .. }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Redactor;
-use crate::event::{Event, Record, RunFinished, RunStarted};
+use crate::event::{Event, ModelAnswer, Record, RunFinished, RunStarted};
 use crate::outcome::{Cause, Outcome, Output};
 
 impl Redactor {
@@ -39,6 +39,14 @@ impl Redactor {
             Event::AttemptFailed { instance: _, attempt: _, cause, retry_in: _ } => self.cause(cause),
             Event::ResultsForgotten { calls: _ } => {}
             Event::AttemptFinished { instance: _, attempt: _, key: _, outcome } => self.outcome(outcome),
+            Event::ModelAsked { instance: _, key: _, model: _ } => {}
+            Event::ModelAnswered { instance: _, key: _, answer } => self.answer(answer),
+            Event::ToolStarted { instance: _, key: _, tool: _, input, before: _ } => self.value(input),
+            Event::ToolEnded { instance: _, key: _, tool: _, text, is_error: _, took: _ } => {
+                self.string(text)
+            }
+            Event::JobEnded { instance: _, key: _, job: _, status: _, text, took: _ } => self.string(text),
+            Event::SubagentPlanned { within: _, call } => self.string(&mut call.description),
             Event::CallFinished { instance: _, key: _, outcome } => self.outcome(outcome),
             Event::NotificationPosted { number: _, instance: _, status: _ } => {}
             Event::NotificationsDrained { by: _, numbers: _ } => {}
@@ -63,6 +71,17 @@ impl Redactor {
         self.string(&mut head.plan_path);
         head.vars.values_mut().for_each(|value| self.value(value));
         head.calls.iter_mut().for_each(|call| self.string(&mut call.description));
+    }
+
+    fn answer(&self, answer: &mut ModelAnswer) {
+        let ModelAnswer { model: _, text, assistant, calls, paused: _, .. } = answer;
+        self.string(text);
+        self.value(assistant);
+        for call in calls {
+            self.value(&mut call.input);
+            call.unreadable.iter_mut().for_each(|why| self.string(why));
+        }
+        answer.told.iter_mut().for_each(|told| self.string(told));
     }
 
     fn outcome(&self, outcome: &mut Outcome) {

@@ -1,8 +1,9 @@
-//! One request to a model, over real sockets, in all three dialects.
+//! One request to a model, over real sockets, in all four dialects.
 
 mod faults;
 mod replies;
 mod streams;
+mod tools;
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use fanout::unit::Tokens;
 
 use crate::provider::Provider;
 
-pub(crate) const APIS: [Api; 3] = [Api::Anthropic, Api::OpenAiChat, Api::OpenAiResponses];
+pub(crate) const APIS: [Api; 4] = [Api::Anthropic, Api::OpenAiChat, Api::OpenAiResponses, Api::Gemini];
 
 pub(crate) const KEY: &str = "sk-do-not-show-me";
 

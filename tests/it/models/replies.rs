@@ -28,7 +28,8 @@ async fn an_answer_is_the_same_streamed_and_not_in_every_dialect() {
                           "content": [{"type": "output_text", "text": text, "annotations": []}]});
         let assistant = match api {
             Api::Anthropic => json!([part]),
-            Api::OpenAiChat | Api::Gemini => json!({"role": "assistant", "content": text}),
+            Api::OpenAiChat => json!({"role": "assistant", "content": text}),
+            Api::Gemini => json!({"role": "model", "parts": [{"text": text}]}),
             Api::OpenAiResponses => json!([item]),
         };
         let expected = Reply {
@@ -52,6 +53,7 @@ async fn a_request_reaches_its_path_with_its_key_and_nothing_else_of_ours() {
         (Api::Anthropic, "/v1/messages", "x-api-key", KEY.to_owned()),
         (Api::OpenAiChat, "/v1/chat/completions", "authorization", format!("Bearer {KEY}")),
         (Api::OpenAiResponses, "/v1/responses", "authorization", format!("Bearer {KEY}")),
+        (Api::Gemini, "/v1/models/tiny:streamGenerateContent?alt=sse", "x-goog-api-key", KEY.to_owned()),
     ] {
         let provider = Provider::start();
         let mut named = at(&provider.base_url(), api);
@@ -89,7 +91,12 @@ async fn a_query_of_the_base_url_stays_at_the_end_of_the_address() {
     let provider = Provider::start();
     let base = format!("{}/?api-version=7", provider.base_url());
     client().ask(&at(&base, Api::OpenAiChat), &request("x"), NO_BOUNDS, &quiet).await.unwrap();
-    assert_eq!(provider.requests()[0].path, "/v1/chat/completions?api-version=7");
+    client().ask(&at(&base, Api::Gemini), &request("x"), NO_BOUNDS, &quiet).await.unwrap();
+    let paths: Vec<String> = provider.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(
+        paths,
+        ["/v1/chat/completions?api-version=7", "/v1/models/tiny:streamGenerateContent?api-version=7&alt=sse"]
+    );
 }
 
 #[tokio::test]
@@ -110,7 +117,8 @@ async fn an_echoed_turn_goes_back_as_it_came() {
         let body = &provider.requests()[1].json;
         let echoed = match api {
             Api::Anthropic => body["messages"][1]["content"].clone(),
-            Api::OpenAiChat | Api::Gemini => body["messages"][2].clone(),
+            Api::OpenAiChat => body["messages"][2].clone(),
+            Api::Gemini => body["contents"][1].clone(),
             Api::OpenAiResponses => json!([body["input"][1]]),
         };
         assert_eq!(echoed, assistant, "{api:?}");

@@ -12,7 +12,8 @@ use crate::provider::{Provider, Script, ms};
 fn stream_of(api: Api) -> &'static str {
     match api {
         Api::Anthropic => include_str!("../../fixtures/http/mock-messages-stream.sse"),
-        Api::OpenAiChat | Api::Gemini => include_str!("../../fixtures/http/mock-chat-stream.sse"),
+        Api::OpenAiChat => include_str!("../../fixtures/http/mock-chat-stream.sse"),
+        Api::Gemini => include_str!("../../fixtures/http/gemini-stream.sse"),
         Api::OpenAiResponses => include_str!("../../fixtures/http/mock-responses-stream.sse"),
     }
 }
@@ -21,7 +22,8 @@ fn stream_of(api: Api) -> &'static str {
 fn terminal(api: Api) -> usize {
     let mark = match api {
         Api::Anthropic => "event: message_stop",
-        Api::OpenAiChat | Api::Gemini => {
+        Api::Gemini => "data: {\"candidates\":[{\"finishReason\"",
+        Api::OpenAiChat => {
             "data: {\"id\":\"chatcmpl-mGBfRgR7paquO-zY\",\"object\":\"chat.completion.chunk\",\"created\":1795197848,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{},"
         }
         Api::OpenAiResponses => "event: response.completed",

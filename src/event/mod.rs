@@ -5,6 +5,8 @@
 //! `--json` and every report are made of these records, so a change of a name
 //! here is a change of the format.
 
+mod talk;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +16,7 @@ use serde_json::Value;
 use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
 use crate::outcome::{Cause, Outcome, Status};
 use crate::unit::{Tokens, millis};
+pub use talk::{JobStatus, ModelAnswer, ToolAsked};
 
 /// The version of the record format; readers refuse a higher one.
 pub const FORMAT: u32 = 1;
@@ -102,6 +105,78 @@ pub enum Event {
         key: ContentKey,
         /// What came back, before its shape was checked.
         outcome: Outcome,
+    },
+    /// A request of an agent's conversation is about to be sent.
+    ModelAsked {
+        /// Whose conversation.
+        instance: InstanceId,
+        /// The conversation up to here, as a hash of its content.
+        key: ContentKey,
+        /// Who is asked: `anthropic/claude-sonnet-5`.
+        model: String,
+    },
+    /// It was answered. Durable before anything is done that the answer asks for.
+    ModelAnswered {
+        /// Whose conversation.
+        instance: InstanceId,
+        /// As in [`Event::ModelAsked`].
+        key: ContentKey,
+        /// The answer.
+        answer: ModelAnswer,
+    },
+    /// A tool was started. Durable before it does anything that could not simply be done again.
+    ToolStarted {
+        /// Whose conversation.
+        instance: InstanceId,
+        /// Which request of the conversation, and which call of its answer, as a hash.
+        key: ContentKey,
+        /// The tool.
+        tool: String,
+        /// Its arguments.
+        input: Value,
+        /// What it is about to change, as a hash of the content.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<ContentKey>,
+    },
+    /// A tool is done. Durable before the model hears of it.
+    ToolEnded {
+        /// Whose conversation.
+        instance: InstanceId,
+        /// As in [`Event::ToolStarted`]; also there for a call that was refused and never started.
+        key: ContentKey,
+        /// The tool.
+        tool: String,
+        /// What the model is told.
+        text: String,
+        /// True when it failed or was refused.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_error: bool,
+        /// How long it took.
+        #[serde(with = "millis", rename = "duration_ms")]
+        took: Duration,
+    },
+    /// A background job of an agent ended. Durable before the agent hears of it.
+    JobEnded {
+        /// Whose job.
+        instance: InstanceId,
+        /// The key of the tool call that started it.
+        key: ContentKey,
+        /// Counts from 1 over the instance: `bg-1`.
+        job: u32,
+        /// How.
+        status: JobStatus,
+        /// What it printed or answered.
+        text: String,
+        /// How long it ran.
+        #[serde(with = "millis", rename = "duration_ms")]
+        took: Duration,
+    },
+    /// An agent asked for a subagent, which is a call of its own from here on.
+    SubagentPlanned {
+        /// Whose subagent.
+        within: InstanceId,
+        /// The call.
+        call: PlannedCall,
     },
     /// An instance ended. Durable before any dependent starts and before it is shown.
     CallFinished {

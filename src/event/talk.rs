@@ -1,0 +1,77 @@
+//! What happens inside an agent's conversation, as plain data: requests, answers, tools, jobs.
+//!
+//! Invariant: together these records hold all that a conversation was made of, so that it can be
+//! shown, and gone on with, without asking or doing anything again.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::outcome::Usage;
+
+/// What a model answered to one request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelAnswer {
+    /// Who answered: `anthropic/claude-sonnet-5`.
+    pub model: String,
+    /// What it said; may be empty.
+    pub text: String,
+    /// Its turn in the dialect's own form, as it goes back.
+    pub assistant: Value,
+    /// The tools that it asks for, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ToolAsked>,
+    /// True when the provider only paused a long turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// What it used.
+    pub usage: Usage,
+    /// True when the provider gave no usage and it was estimated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub usage_estimated: bool,
+    /// The provider's own name of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What the request told the model besides: the ends of its background jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
+    /// The numbers of those jobs, ascending: from here on they count as delivered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<u32>,
+}
+
+/// One tool that a model asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolAsked {
+    /// What its result is known by.
+    pub id: String,
+    /// The tool's name as the model wrote it.
+    pub name: String,
+    /// The arguments; null where they could not be read.
+    pub input: Value,
+    /// Why the arguments could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+/// How a background job of an agent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// It did what it should: exit status 0, or an answer.
+    Completed,
+    /// It did not.
+    Failed,
+    /// fanout was killed while it ran; what it did is not known.
+    Interrupted,
+}
+
+impl JobStatus {
+    /// The word: `completed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobStatus::Completed => "completed",
+            JobStatus::Failed => "failed",
+            JobStatus::Interrupted => "interrupted",
+        }
+    }
+}

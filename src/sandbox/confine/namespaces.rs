@@ -1,0 +1,76 @@
+//! Namespaces: processes, network and mounts of its own, where the system permits them.
+//!
+//! Invariant: what was made read-only here stays so: the rights to mount are dropped
+//! afterwards, and the calls for it refused.
+
+use std::ffi::CStr;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::fs::StatVfsMountFlags;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, mount as mount_new, mount_bind_recursive, mount_change, mount_remount,
+};
+
+use rustix::thread::CapabilitySet;
+
+use super::super::launch::Launch;
+use super::{Fault, at, rights};
+
+/// So much of the memory may be shared by name inside.
+const SHARED_MEMORY: &CStr = c"size=256m,mode=1777";
+
+/// Leaves the namespaces of whoever started this. The next child is the first process of its own.
+pub(super) fn enter(launch: &Launch) -> Result<(), Fault> {
+    let mut own = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
+    if !launch.network {
+        own |= CloneFlags::CLONE_NEWNET;
+    }
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    // Root needs no new users; with those it has, the files of others stay within its reach.
+    if user.is_root() && unshare(own).is_ok() {
+        return Ok(());
+    }
+    unshare(own | CloneFlags::CLONE_NEWUSER).map_err(at("namespaces"))?;
+    let write = |file: &str, text: String| std::fs::write(Path::new("/proc/self").join(file), text);
+    // The system wants this said before a group may be mapped.
+    write("setgroups", "deny".to_owned()).map_err(at("setgroups"))?;
+    write("uid_map", format!("{0} {0} 1", user.as_raw())).map_err(at("uid_map"))?;
+    write("gid_map", format!("{0} {0} 1", group.as_raw())).map_err(at("gid_map"))?;
+    rights::hand_on(CapabilitySet::SYS_ADMIN)
+}
+
+/// Mounts of its own: what is protected read-only, a table with its own processes, shared memory.
+pub(super) fn mount(launch: &Launch) -> Result<(), Fault> {
+    unshare(CloneFlags::CLONE_NEWNS).map_err(at("a mount namespace"))?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(at("private mounts"))?;
+    let plain = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    // In some containers parts of the table are covered and a new one is refused; then the old one stays,
+    // of which Landlock leaves nothing but names and numbers.
+    let _ = mount_new(c"proc", c"/proc", c"proc", plain, None);
+    let _ = mount_new(c"tmpfs", c"/dev/shm", c"tmpfs", plain, SHARED_MEMORY);
+    for path in &launch.protect {
+        for open in launch.write.iter().filter(|open| open.starts_with(path)) {
+            mount_bind_recursive(open, open).map_err(at("a folder to write in"))?;
+        }
+        mount_bind_recursive(path, path).map_err(at("a protected path"))?;
+        let flags = MountFlags::BIND | MountFlags::RDONLY | kept(path)?;
+        mount_remount(path, flags, c"").map_err(at("a protected path"))?;
+    }
+    Ok(())
+}
+
+/// What a mount has already, and a new user may not take away from it.
+fn kept(path: &Path) -> Result<MountFlags, Fault> {
+    let has = rustix::fs::statvfs(path).map_err(at("a protected path"))?.f_flag;
+    let pairs = [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
+        (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
+    ];
+    Ok(pairs.into_iter().filter(|(has_it, _)| has.contains(*has_it)).map(|(_, keeps)| keeps).collect())
+}
