@@ -452,7 +452,7 @@ pub struct CommandAgent {
     /// How its standard output is read.
     pub output: CommandOutput,
     /// Where its words stand in its output.
-    pub patterns: Patterns,
+    pub patterns: Box<Patterns>,
     /// Variables that it takes over besides those that every program and this one has.
     pub inherit: Vec<String>,
     /// The system prompt.
@@ -475,7 +475,7 @@ impl CommandAgent {
             argv,
             input,
             output,
-            patterns: Patterns::default(),
+            patterns: Box::default(),
             inherit: Vec::new(),
             system: None,
             model: None,

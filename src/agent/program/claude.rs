@@ -64,7 +64,7 @@ impl Claude {
         match word(event, "subtype") {
             "api_retry" => {
                 let wait = event.get("retry_delay_ms").and_then(Value::as_f64).unwrap_or_default();
-                let wait = Duration::try_from_secs_f64(wait / 1000.0).unwrap_or_default();
+                let wait = Duration::from_millis(wait.max(0.0) as u64);
                 self.wait = Some(wait);
                 let (n, of) = (count(event, "/attempt"), count(event, "/max_retries"));
                 let error = word(event, "error").replace('_', " ");

@@ -106,7 +106,7 @@ pub(super) fn speaker(event: &Value) -> Option<Program> {
     let has = |key: &str| event.get(key).is_some();
     let kind = word(event, "type");
     match kind {
-        _ if has("sessionID") && kind != "" => Some(Program::OpenCode),
+        _ if has("sessionID") && !kind.is_empty() => Some(Program::OpenCode),
         _ if ["thread.", "turn.", "item."].iter().any(|start| kind.starts_with(start)) => {
             Some(Program::Codex)
         }

@@ -81,7 +81,7 @@ pub(super) fn command_agent(
         program,
         input: input.unwrap_or(CommandInput::Stdin),
         output: output.unwrap_or(otherwise),
-        patterns: patterns.map_or_else(Patterns::default, |patterns| all(patterns.value)),
+        patterns: patterns.map_or_else(Box::default, |patterns| Box::new(all(patterns.value))),
         inherit: names.into_iter().map(|name| name.value).collect(),
         system,
         model,
