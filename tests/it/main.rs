@@ -13,9 +13,11 @@ mod models;
 mod order;
 mod outcomes;
 mod plans;
+mod programs;
 mod prompts;
 #[path = "../provider/mod.rs"]
 mod provider;
+mod real_programs;
 mod reports;
 mod resumed;
 mod sandbox;

@@ -223,16 +223,16 @@ fn what_a_program_cannot_keep_is_refused() {
         agent("{ command: claude, output: json }"),
         ["2:3: E0110 `claude` is known: it takes no `output`"]
     );
-    assert_eq!(agent("{ command: claude, model: [a, b] }"), ["2:29: E0107 a program takes one model"]);
+    assert_eq!(agent("{ command: claude, model: [a, b] }"), ["2:32: E0107 a program takes one model"]);
     assert_eq!(
         agent("{ command: [x], inherit: [sk-123] }"),
-        ["2:29: E0309 `inherit` holds names of variables, not values"]
+        ["2:32: E0309 `inherit` holds names of variables, not values"]
     );
     let wrong = agent("{ command: [x], patterns: { text: '(' } }");
-    assert!(wrong[0].starts_with("2:37: E0107 `"), "{wrong:?}");
+    assert!(wrong[0].starts_with("2:40: E0107 `"), "{wrong:?}");
     assert_eq!(
         agent("{ command: [x], patterns: { text: '(a)(b)' } }"),
-        ["2:37: E0107 a pattern has at most one group, which is what counts"]
+        ["2:40: E0107 a pattern has at most one group, which is what counts"]
     );
 }
 
