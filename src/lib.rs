@@ -18,6 +18,7 @@ pub mod id;
 pub mod journal;
 pub mod limits;
 pub mod model;
+pub mod notify;
 pub mod outcome;
 pub mod plan;
 pub mod process;

@@ -222,10 +222,10 @@ impl Judged<'_> {
     fn failure(&self, kind: Kind, what: &str) -> Failure {
         let name = self.program.name();
         // Of an event stream what it said is worth more than its lines.
-        let partial = match &self.told.end {
-            End::Unfinished(text) | End::Answer(text) => text.clone(),
-            End::Failed(_) if self.program.settings.output == CommandOutput::StreamJson => String::new(),
-            End::Failed(_) | End::Blocked(_) | End::Unreadable(_) | End::Nothing => self.output.to_owned(),
+        let partial = match (&self.told.end, self.program.settings.output) {
+            (End::Unfinished(text) | End::Answer(text), CommandOutput::StreamJson) => text.clone(),
+            (End::Failed(_) | End::Blocked(_) | End::Nothing, CommandOutput::StreamJson) => String::new(),
+            _ => self.output.to_owned(),
         };
         Failure {
             partial,

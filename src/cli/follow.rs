@@ -86,6 +86,7 @@ fn is_of(record: &Record, call: &str) -> bool {
         | Event::StopRequested { .. }
         | Event::Reconciled { .. }
         | Event::Warned { .. }
+        | Event::NoticeDelivered { .. }
         | Event::RunFinished(_) => false,
     }
 }

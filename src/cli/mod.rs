@@ -26,8 +26,10 @@ pub mod remove;
 pub mod report;
 pub mod resume;
 pub mod run;
+pub mod select;
 pub mod signals;
 pub mod terminal;
+pub mod told;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use super::args::{How, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, detach, earlier, exit, kill_at, past, report, signals};
+use super::{Complaint, detach, earlier, exit, kill_at, past, report, select, signals, told};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
@@ -17,6 +17,7 @@ use crate::journal::cache::Cache;
 use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
+use crate::notify;
 use crate::plan::{Action, OnInterrupt, Plan, Provider};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
@@ -41,7 +42,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     if let Some(places) = options.concurrency {
         Arc::make_mut(&mut ready.plan).limits.concurrency = places.max(1);
     }
-    let only = selection(&ready.plan, &ready.graph, &options.only)?;
+    let only = select::selection(&ready.plan, &ready.graph, &options.only)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let plan = Arc::clone(&ready.plan);
     let named = options.plan.plan.clone();
@@ -136,7 +137,9 @@ pub fn go(
     let keys: Vec<&str> =
         providers(&ready.plan).iter().filter_map(|provider| provider.api_key_env.as_deref()).collect();
     let redactor = report::redactor(&keys);
-    let listeners = vec![redacted(&redactor, folded, listener)];
+    let before = earlier.map_or(&[][..], |earlier| earlier.records.as_slice());
+    let (heard, inbox) = notify::listen(&ready.plan.notify, before);
+    let listeners = vec![redacted(&redactor, vec![folded, listener, heard])];
     if let Some(earlier) = earlier {
         show_earlier(earlier, &view, &redactor, &display, terminal);
     }
@@ -171,6 +174,7 @@ pub fn go(
             census: Mutex::default(),
             journal,
         });
+        let around = told::surroundings(ready, &world, &display, terminal);
         let tell = |_| {
             let say = || terminal.err("stopping what runs; again to kill it at once\n");
             // While a question is on the screen, the display has made room already.
@@ -179,9 +183,27 @@ pub fn go(
                 Err(_) => say(),
             }
         };
+        let told = async {
+            let post = notify::post(&ready.plan.notify, &around, inbox);
+            let work = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world));
+            tokio::pin!(post, work);
+            let mut told = false;
+            let ended = loop {
+                tokio::select! {
+                    biased;
+                    ended = &mut work => break ended,
+                    () = &mut post, if !told => told = true,
+                }
+            };
+            // After its end there is a last notice, which is not waited for without a bound.
+            if ended.is_ok() && !told {
+                post.await;
+            }
+            ended
+        };
         let ended = tokio::select! {
             biased;
-            ended = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world)) => Ended::Run(ended),
+            ended = told => Ended::Run(ended),
             again = signals::watch(&world, tell) => Ended::Killed(again.unwrap_or(2)),
         };
         let closed = world.journal.close().await;
@@ -245,12 +267,11 @@ fn show_earlier(
 }
 
 /// Whoever shows a record gets it without the secrets that are known; it is looked through once.
-fn redacted(redactor: &Redactor, folded: Listener, shown: Listener) -> Listener {
+fn redacted(redactor: &Redactor, listeners: Listeners) -> Listener {
     let redactor = redactor.clone();
     Box::new(move |record: &Arc<Record>| {
         let record = redactor.record(record);
-        folded(&record);
-        shown(&record);
+        listeners.iter().for_each(|listener| listener(&record));
     })
 }
 
@@ -367,35 +388,6 @@ pub fn answers(plan: &Plan, how: &How, terminal: &Terminal) -> Result<HashMap<St
         "the plan asks questions and nobody is at the terminal to answer them; give {}, or a `default:` in the plan",
         open.join(" ")
     )))
-}
-
-/// What `--only` selects: the named calls and everything they need.
-fn selection(plan: &Plan, graph: &CallGraph, only: &[String]) -> Result<Option<HashSet<CallId>>, Complaint> {
-    if only.is_empty() {
-        return Ok(None);
-    }
-    let mut wanted: Vec<usize> = Vec::new();
-    for name in only {
-        let found: Vec<usize> = match name.strip_prefix("tag:") {
-            Some(tag) => {
-                (0..plan.calls.len()).filter(|at| plan.calls[*at].tags.iter().any(|t| t == tag)).collect()
-            }
-            None => plan.position(name).into_iter().collect(),
-        };
-        if found.is_empty() {
-            return Err(Complaint::usage(format!("--only {name}: the plan has no such call or tag")));
-        }
-        wanted.extend(found);
-    }
-    let mut selected = vec![false; plan.calls.len()];
-    while let Some(call) = wanted.pop() {
-        if !std::mem::replace(&mut selected[call], true) {
-            wanted.extend(graph.needs(call).map(|need| need.call));
-        }
-    }
-    let ids =
-        plan.calls.iter().zip(selected).filter(|(_, selected)| *selected).map(|(call, _)| call.id.clone());
-    Ok(Some(ids.collect()))
 }
 
 /// The first record of a run.

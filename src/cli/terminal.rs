@@ -42,6 +42,11 @@ impl Terminal {
         crate::report::style::can_redraw(|name| std::env::var(name).ok(), io::stderr().is_terminal())
     }
 
+    /// True when standard error is a terminal, of whatever kind.
+    pub fn is_watched(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
     /// True when a person can answer: input and standard error are terminals.
     pub fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -241,7 +241,19 @@ pub enum Event {
         /// The sentence.
         message: String,
     },
-    /// The run ended. Always the last record of a run that ended by itself.
+    /// People were told of something, or could not be.
+    NoticeDelivered {
+        /// What of: `run`, `background`, `conflict`, `question`, `blocked`, `budget`.
+        topic: String,
+        /// Which way: `bell`, `desktop`, `command`, `webhook`.
+        to: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// Why it did not get there; `None` if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+    },
+    /// The run ended. The last record of a run that ended by itself, but for `NoticeDelivered`.
     RunFinished(RunFinished),
 }
 

@@ -56,6 +56,7 @@ impl Sample {
                 require: Require::All,
                 fail_on: None,
                 report: IndexMap::new(),
+                notify: Default::default(),
                 places: Places::default(),
             },
         }

@@ -71,6 +71,7 @@ impl Talks {
             | Event::StopRequested { .. }
             | Event::Reconciled { .. }
             | Event::Warned { .. }
+            | Event::NoticeDelivered { .. }
             | Event::RunFinished(_) => {}
         }
     }

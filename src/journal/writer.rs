@@ -328,6 +328,7 @@ fn is_last_word(event: &Event) -> bool {
         | Event::SubagentPlanned { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
+        | Event::NoticeDelivered { .. }
         | Event::QuestionAsked { .. }
         | Event::QuestionAnswered { .. } => false,
     }

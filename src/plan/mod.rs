@@ -17,6 +17,7 @@ mod file;
 mod files;
 mod keys;
 mod load;
+pub mod notify;
 mod program;
 mod read;
 mod record;
@@ -80,6 +81,8 @@ pub struct Plan {
     pub fail_on: Option<Expression>,
     /// Files to write at the end, by format (`json`, `markdown`, …), relative to the working directory.
     pub report: IndexMap<String, PathBuf>,
+    /// Who hears of it.
+    pub notify: notify::Notify,
     /// Where those parts stand that carry no place themselves.
     pub places: Places,
 }

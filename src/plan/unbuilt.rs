@@ -35,7 +35,6 @@ macro_rules! unbuilt {
 unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
     PARENT = "`parent`", "remove it; the parent's steps are computed";
-    NOTIFY = "`notify`", "remove it; the exit code and `--json` say how the run ended";
     LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";

@@ -74,7 +74,8 @@ impl RunView {
     pub fn apply(&mut self, record: &Record) {
         let now = self.before + as_written(record.elapsed);
         self.began.get_or_insert(record.at);
-        if !record.event.is_volatile() && !matches!(record.event, Event::RunResumed { .. }) {
+        let outside = matches!(record.event, Event::RunResumed { .. } | Event::NoticeDelivered { .. });
+        if !record.event.is_volatile() && !outside {
             self.elapsed = self.elapsed.max(now);
         }
         match &record.event {
@@ -146,6 +147,12 @@ impl RunView {
             }
             Event::Warned { code, message } => {
                 self.warnings.push(WarningView { code: code.clone(), message: message.clone() });
+            }
+            Event::NoticeDelivered { topic, to, cause, .. } => {
+                self.warnings.extend(cause.as_ref().map(|cause| WarningView {
+                    code: "not_told".to_owned(),
+                    message: not_told(topic, to, cause),
+                }));
             }
             Event::RunFinished(finish) => self.finish = Some(finish.clone()),
         }
@@ -377,6 +384,11 @@ impl RunView {
 /// A time as the journal writes it down, so that a live run looks as it will look later.
 fn as_written(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The sentence for a notice that did not get where it should.
+pub(super) fn not_told(topic: &str, to: &str, cause: &crate::outcome::Cause) -> String {
+    format!("`notify`: the notice about `{topic}` was not delivered by {to}: {}", cause.message)
 }
 
 #[cfg(test)]

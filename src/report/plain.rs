@@ -106,6 +106,11 @@ impl News<'_> {
             Event::Warned { code, message } => {
                 self.paint(Tone::Warn, "warning ", &format!("{code}: {}", self.short(message, SENTENCE)))
             }
+            Event::NoticeDelivered { topic, to, cause: None, .. } => format!("told     {topic} by={to}"),
+            Event::NoticeDelivered { topic, to, cause: Some(cause), .. } => {
+                let cause = self.cause(cause);
+                self.paint(Tone::Warn, "not told", &format!("{topic} by={to}: {cause}"))
+            }
             Event::RunFinished(finish) => self.run_finished(finish),
         };
         Some(body)
@@ -207,6 +212,7 @@ fn is_problem(event: &Event) -> bool {
             | Status::Cancelled => true,
         },
         Event::Warned { .. } | Event::StopRequested { .. } => true,
+        Event::NoticeDelivered { cause, .. } => cause.is_some(),
         Event::RunFinished(finish) => !finish.success,
         Event::RunStarted(_)
         | Event::RunResumed { .. }

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("graph", 3),
     ("tool", 4),
     ("agent", 5),
+    ("notify", 5),
     ("reconcile", 5),
     ("report", 5),
     ("run", 6),

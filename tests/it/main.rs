@@ -10,6 +10,7 @@ mod interrupted;
 mod layers;
 mod merge;
 mod models;
+mod notify;
 mod order;
 mod outcomes;
 mod plans;

@@ -92,7 +92,7 @@ fn claude_and_codex_work_side_by_side_and_their_answers_are_compared() {
     assert!(outcomes["one"]["usage"]["cost"].is_number() && outcomes["two"]["usage"]["cost"].is_null());
     // They work at once: the second starts before the first ends.
     let at = |kind: &str, call: &str| crate::support::position(&events, kind, call);
-    assert!(at("attempt_started", "two") < at("call_finished", "one"));
+    assert!(at("call_started", "two") < at("call_finished", "one"));
     // The keys that they were given are their own.
     for request in provider.requests().iter().filter(|request| request.method == "POST") {
         let key = request.header("x-api-key").or(request.header("authorization")).unwrap_or_default();
@@ -153,6 +153,8 @@ fn gemini_answers_through_its_adapter() {
         "agents:\n  it: { command: gemini, model: gemini-2.5-flash }\n\
          calls:\n  one: { prompt: What is the answer?, agent: it, timeout: 2m, retries: 0 }\n",
     );
+    let key = r#"{"security": {"auth": {"selectedType": "gemini-api-key"}}}"#;
+    folder.write("home/.gemini/settings.json", key);
     let outcomes = outcomes(&run(&folder, &surroundings(&folder, &[gemini], &provider), 0));
     assert_eq!(outcomes["one"]["output"]["text"], "It is 42.", "{}", outcomes["one"]);
 }

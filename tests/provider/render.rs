@@ -339,7 +339,7 @@ fn document(dialect: Dialect, answer: &Answer, request: &Request) -> Value {
                 "status": if cut { "incomplete" } else { "completed" },
                 "incomplete_details": if cut { json!({"reason": "max_output_tokens"}) } else { Value::Null },
                 "output": has_text.then_some(message).into_iter().chain(items).collect::<Value>(),
-                "usage": {"input_tokens": input, "output_tokens": output}})
+                "usage": {"input_tokens": input, "output_tokens": output, "total_tokens": input + output}})
         }
         Dialect::Gemini => {
             let text = json!({"text": answer.text});

@@ -138,6 +138,8 @@ fn by_words(text: &str) -> Option<Class> {
         "could not resolve host",
     ]) {
         Some(Class::Unreachable)
+    } else if has(&["stream disconnected", "connection reset", "socket hang up"]) {
+        Some(Class::Interrupted)
     } else {
         None
     }

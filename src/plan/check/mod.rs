@@ -13,6 +13,7 @@ mod expand;
 mod include;
 mod matrix;
 mod needs;
+mod notify;
 mod output;
 mod places;
 mod program;
@@ -177,6 +178,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
         require,
         fail_on,
         report: top::report(file.report.take()),
+        notify: notify::read(load, file.notify.take()),
         places,
     };
     Some(Checked { plan: Arc::new(plan), vars })

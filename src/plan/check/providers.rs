@@ -167,7 +167,7 @@ fn one(load: &mut Load<'_>, name: &At<String>, file: ProviderFile, before: Optio
     };
     let moved = base_url.is_some();
     let key = match api_key_env {
-        Some(key) => key_name(load, &key),
+        Some(key) => key_name(load, &key, "api_key_env"),
         None if moved => None,
         None => before.and_then(|before| before.api_key_env.clone()),
     };
@@ -193,7 +193,8 @@ fn declared(load: &mut Load<'_>, rate: RateFile) -> DeclaredRate {
     }
 }
 
-fn key_name(load: &mut Load<'_>, key: &Field<String>) -> Option<String> {
+/// The name of an environment variable; reports what looks like a secret instead.
+pub(super) fn key_name(load: &mut Load<'_>, key: &Field<String>, what: &str) -> Option<String> {
     let name = &key.value;
     let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -202,7 +203,7 @@ fn key_name(load: &mut Load<'_>, key: &Field<String>) -> Option<String> {
         return Some(name.clone());
     }
     let fault =
-        Diagnostic::error(code::SECRET, key.key, "`api_key_env` is the name of a variable, not a key");
+        Diagnostic::error(code::SECRET, key.key, format!("`{what}` is the name of a variable, not a key"));
     load.fault(fault.help(
         "write the variable's name, such as `LAB_KEY`, and set it in your environment; \
                            a key that stood in a file should be replaced",
@@ -210,7 +211,8 @@ fn key_name(load: &mut Load<'_>, key: &Field<String>) -> Option<String> {
     None
 }
 
-fn address(load: &mut Load<'_>, url: &Field<String>) -> String {
+/// An address without a secret in it.
+pub(super) fn address(load: &mut Load<'_>, url: &Field<String>) -> String {
     let text = url.value.trim_end_matches('/');
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(""));

@@ -26,7 +26,6 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
     let rows = [
         (file.mcp.as_ref().map(|field| field.key), unbuilt::MCP),
         (file.parent.as_ref().map(|field| field.key), unbuilt::PARENT),
-        (file.notify.as_ref().map(|field| field.key), unbuilt::NOTIFY),
     ];
     let limits = file.limits.as_ref().map(|limits| &limits.value);
     let limits = limits.map_or_else(Vec::new, |limits| {

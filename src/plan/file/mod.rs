@@ -5,6 +5,7 @@
 
 pub(super) mod agent;
 pub(super) mod call;
+pub(super) mod notify;
 pub(super) mod pattern;
 pub(super) mod reconcile;
 pub(super) mod value;
@@ -15,8 +16,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use self::agent::{AgentFile, McpFile, ParentFile, ProviderFile};
 use self::call::CallFile;
+use self::notify::NotifyFile;
 use self::reconcile::ReconcileFile;
-use self::value::{CommandText, Data, Text, Time, TokenCount};
+use self::value::{Data, Text, Time, TokenCount};
 use super::Quantity;
 use super::read::{At, Entries, OneOrMany, Read, Reader};
 use super::record::{record, words};
@@ -209,20 +211,6 @@ record! {
         markdown: String,
         /// JSON.
         json: String,
-    }
-}
-
-record! {
-    /// Who hears about it.
-    struct NotifyFile {
-        /// The desktop.
-        desktop: bool,
-        /// The terminal's bell.
-        bell: bool,
-        /// A command.
-        command: CommandText,
-        /// An address that gets a JSON message.
-        webhook: String,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::plan::file::agent::{AgentFile, ParentFile, ProviderFile, RateFile};
 use crate::plan::file::call::{CallFile, OutputFile, PassFile, RepeatFile, StopFile};
+use crate::plan::file::notify::NotifyFile;
 use crate::plan::file::reconcile::{ReconcileFile, SimilarFile};
-use crate::plan::file::{LimitsFile, NotifyFile, PlanFile, ReportFile, VarFile};
+use crate::plan::file::{LimitsFile, PlanFile, ReportFile, VarFile};
 use crate::plan::read::Reader;
 use crate::plan::record::{Record, read_record};
 use crate::plan::{code, yaml};

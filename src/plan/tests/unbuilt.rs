@@ -10,7 +10,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let table = [
         (top("mcp: { files: { command: [npx, server] } }"), "mcp"),
         (top("parent: { model: anthropic/x }"), "parent"),
-        (top("notify: { bell: true }"), "notify"),
         (top("limits: { tokens: 400k }"), "tokens"),
         (top("limits: { cost: 2.50 }"), "cost"),
         (top("limits: { depth: 1 }"), "depth"),

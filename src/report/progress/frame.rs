@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::event::Event;
 use crate::id::{CallId, InstanceId};
 use crate::outcome::Status;
-use crate::report::fold::{CallView, InstanceView, RunView};
+use crate::report::fold::{CallView, InstanceView, RunView, not_told};
 use crate::report::sanitise::{ascii, cut, fit, short};
 use crate::report::style::{Style, Tone};
 use crate::unit::human_duration;
@@ -51,7 +51,11 @@ impl Trouble {
             }
             Event::Warned { message, .. } => Some(Trouble { mark: None, text: message.clone() }),
             Event::StopRequested { message, .. } => Some(Trouble { mark: None, text: message.clone() }),
+            Event::NoticeDelivered { topic, to, cause: Some(cause), .. } => {
+                Some(Trouble { mark: None, text: not_told(topic, to, cause) })
+            }
             Event::RunStarted(_)
+            | Event::NoticeDelivered { .. }
             | Event::RunResumed { .. }
             | Event::CallExpanded { .. }
             | Event::CallStarted { .. }

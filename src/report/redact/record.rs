@@ -58,6 +58,9 @@ impl Redactor {
                 self.string(text);
             }
             Event::Warned { code: _, message } => self.string(message),
+            Event::NoticeDelivered { topic: _, to: _, attempts: _, cause } => {
+                cause.iter_mut().for_each(|cause| self.cause(cause));
+            }
             Event::RunFinished(RunFinished { success: _, reasons, exit: _, census: _ }) => {
                 reasons.iter_mut().for_each(|reason| self.string(reason));
             }
