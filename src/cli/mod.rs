@@ -9,6 +9,7 @@ pub mod ask;
 pub mod cache;
 pub mod detach;
 pub mod diagnostics;
+pub mod doctor;
 pub mod earlier;
 pub mod exit;
 pub mod explain;
@@ -125,6 +126,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             .map_err(Complaint::usage)?)?;
             Ok(0)
         }
+        Command::Doctor(options) => doctor::doctor(&options, terminal),
         Command::Show(options) => past::show(&options, terminal),
         Command::Report(options) => report::report(&options, terminal),
         Command::List(options) => list::list(&options, terminal),

@@ -6,6 +6,7 @@ mod background;
 mod cached;
 mod disk;
 mod docs;
+mod doctor;
 mod interrupted;
 mod layers;
 mod merge;

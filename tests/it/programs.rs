@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Folder, Ran, eventually, outcomes};
+use crate::support::{Folder, eventually, outcomes};
 
 /// An agent whose program is this script; the prompt is its argument, so standard input is closed.
 fn plan(script: &str, call: &str) -> Folder {
