@@ -152,8 +152,8 @@ fn listing(findings: &[Finding], lacking: Option<&str>, style: &Style) -> String
             (false, true) => style.paint(Tone::Bad, "no"),
             (false, false) => style.paint(Tone::Dim, "no"),
         };
-        let name = sanitise::short(&finding.name, 60);
-        let detail = sanitise::short(&finding.detail, 200);
+        let name = sanitise::short(&finding.name, 60, style);
+        let detail = sanitise::short(&finding.detail, 200, style);
         text.push_str(&format!("  {mark}  {name:width$}  {detail}"));
         if !finding.help.is_empty() {
             text.push_str(&format!("\n      {:width$}  {}", "", style.paint(Tone::Info, &finding.help)));
