@@ -250,6 +250,12 @@ fn stream(dialect: Dialect, answer: &Answer, request: &Request) -> Vec<Vec<u8>> 
                     ));
                 }
             }
+            for (at, item) in response["output"].as_array().into_iter().flatten().enumerate() {
+                events.push((
+                    "response.output_item.done",
+                    json!({"type": "response.output_item.done", "output_index": at, "item": item}),
+                ));
+            }
             let name =
                 if answer.stop == Stop::MaxTokens { "response.incomplete" } else { "response.completed" };
             events.push((name, json!({"type": name, "response": response})));

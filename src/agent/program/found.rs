@@ -46,18 +46,12 @@ impl Found {
 
     /// True where some pattern looks into JSON values.
     pub(in crate::agent) fn points(patterns: &Patterns) -> bool {
-        [
-            &patterns.text,
-            &patterns.error,
-            &patterns.blocked,
-            &patterns.rate_limited,
-            &patterns.input_tokens,
-            &patterns.output_tokens,
-            &patterns.cost,
-            &patterns.session,
-        ]
-        .into_iter()
-        .any(|pattern| matches!(pattern, Some(Pattern::Pointer(_))))
+        all(patterns).into_iter().any(|pattern| matches!(pattern, Some(Pattern::Pointer(_))))
+    }
+
+    /// True where there is no pattern.
+    pub(in crate::agent) fn nothing(patterns: &Patterns) -> bool {
+        all(patterns).into_iter().all(Option::is_none)
     }
 
     /// What the program came to, where that was found.
@@ -89,6 +83,19 @@ impl Found {
         };
         Told { end, usage, session: self.session.clone().or(told.session), ..told }
     }
+}
+
+fn all(patterns: &Patterns) -> [&Option<Pattern>; 8] {
+    [
+        &patterns.text,
+        &patterns.error,
+        &patterns.blocked,
+        &patterns.rate_limited,
+        &patterns.input_tokens,
+        &patterns.output_tokens,
+        &patterns.cost,
+        &patterns.session,
+    ]
 }
 
 fn find(pattern: &Pattern, line: &str, value: Option<&Value>) -> Option<String> {

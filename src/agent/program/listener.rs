@@ -46,6 +46,8 @@ pub(in crate::agent) struct Listener<'a> {
     settings: &'a CommandAgent,
     news: &'a News<'a>,
     idle: Option<Duration>,
+    /// True where its lines are for people only.
+    plain: bool,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -91,7 +93,8 @@ impl<'a> Listener<'a> {
             pending: None,
             due: now,
         };
-        Listener { settings, news, idle, state: Mutex::new(state), changed: Notify::new() }
+        let plain = !state.streams && Found::nothing(&settings.patterns);
+        Listener { settings, news, idle, plain, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Takes a piece of the program's output.
@@ -103,7 +106,9 @@ impl<'a> Listener<'a> {
             Stream::Stdout => &mut state.out,
             Stream::Stderr => &mut state.err,
         });
-        lines.push(bytes, |line| self.line(&mut state, stream, line));
+        // Where nothing is looked for in its lines, the last of them will do: it may print a gigabyte.
+        let tail = bytes.get(bytes.len().saturating_sub(4 * LONGEST)..).filter(|_| self.plain);
+        lines.push(tail.unwrap_or(bytes), |line| self.line(&mut state, stream, line));
         let rest = lines.rest();
         let last = rest.get(rest.len().saturating_sub(4 * LONGEST)..).unwrap_or(rest);
         state.question = question::open(&String::from_utf8_lossy(last)).map(str::to_owned);
