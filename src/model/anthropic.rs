@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::complaint::Complaint;
 use super::dialect::{Dialect, Draft, Ending, Fault, Fold, Step, count, garbled, text};
-use super::{Message, Request, Stop, ToolCall, ToolResult, ToolSpec, calls, schema};
+use super::{Message, Request, Stop, ToolCall, ToolResult, ToolSpec, calls, marks, schema};
 use crate::outcome::Usage;
 use crate::unit::Tokens;
 
@@ -67,6 +67,9 @@ impl Dialect for Messages {
             body.insert("output_config".to_owned(), Value::Object(output));
         }
         body.insert("stream".to_owned(), json!(true));
+        if request.cache {
+            marks::set(&mut body);
+        }
         Value::Object(body)
     }
 

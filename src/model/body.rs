@@ -4,17 +4,14 @@
 //! Invariant: success means that the fold saw its end. Whatever else ends the
 //! reading is a [`Broken`].
 
-use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
-use std::pin::{Pin, pin};
-use std::task::Poll;
 use std::time::Duration;
 
 use reqwest::Response;
 use serde_json::Value;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Progress;
+use super::clock::{Clock, Expired};
 use super::complaint::Complaint;
 use super::dialect::{Fault, Fold, Step};
 use super::sse::{EventTooLarge, Parser};
@@ -35,15 +32,6 @@ const END_OF_BODY: Duration = Duration::from_millis(50);
 /// How much of a body that is no answer is kept for the message, in bytes.
 const HEAD: usize = 120;
 
-/// How long one request may take.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Bounds {
-    /// When it must be done.
-    pub deadline: Option<Instant>,
-    /// How long nothing may come. Pings and comments are not something.
-    pub idle: Option<Duration>,
-}
-
 /// How a body stands after its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -51,13 +39,6 @@ pub(super) enum End {
     Reached,
     /// Not yet at its end. Dropped now, it takes its connection along.
     Open,
-}
-
-/// Which bound was passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expired {
-    Idle(Duration),
-    Deadline,
 }
 
 /// Why a body gave no answer.
@@ -74,64 +55,6 @@ pub(super) enum Broken {
     /// It is no answer at all; holds its first bytes.
     Foreign(Vec<u8>),
     Fault(Fault),
-}
-
-/// One timer for both bounds. Progress only moves a time stamp: the timer itself is
-/// set again when it fires too early, not with every chunk.
-pub(super) struct Clock {
-    bounds: Bounds,
-    last: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Clock {
-    /// Starts now.
-    pub(super) fn start(bounds: Bounds) -> Clock {
-        let mut clock = Clock { bounds, last: Instant::now(), timer: None };
-        clock.timer = clock.due().map(|due| Box::pin(sleep_until(due)));
-        clock
-    }
-
-    /// Something came.
-    pub(super) fn progress(&mut self) {
-        self.last = Instant::now();
-    }
-
-    /// Only the end is missing: it may take this long and no longer.
-    fn shorten(&mut self, idle: Duration) {
-        self.bounds.idle = Some(self.bounds.idle.map_or(idle, |known| known.min(idle)));
-        self.last = Instant::now();
-        self.timer = self.due().map(|due| Box::pin(sleep_until(due)));
-    }
-
-    fn due(&self) -> Option<Instant> {
-        let idle = self.bounds.idle.and_then(|idle| self.last.checked_add(idle));
-        idle.into_iter().chain(self.bounds.deadline).min()
-    }
-
-    /// Runs a future until it is done or a bound has passed.
-    pub(super) async fn run<F: Future>(&mut self, future: F) -> Result<F::Output, Expired> {
-        let mut future = pin!(future);
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            while let (Some(due), Some(timer)) = (self.due(), self.timer.as_mut()) {
-                if timer.as_mut().poll(context).is_pending() {
-                    break;
-                }
-                let now = Instant::now();
-                if due <= now {
-                    let late = self.bounds.deadline.is_some_and(|deadline| deadline <= now);
-                    let idle = Expired::Idle(self.bounds.idle.unwrap_or_default());
-                    return Poll::Ready(Err(if late { Expired::Deadline } else { idle }));
-                }
-                timer.as_mut().reset(due);
-            }
-            Poll::Pending
-        })
-        .await
-    }
 }
 
 enum Shape {
@@ -154,7 +77,7 @@ pub(super) async fn read(
     let mut shape = Shape::Unknown;
     let mut head = Vec::new();
     let (mut bytes, mut settled, mut events) = (0_usize, false, 0_u64);
-    let patience = clock.bounds;
+    let patience = clock.idle();
     loop {
         let chunk = match clock.run(response.chunk()).await {
             Ok(Ok(Some(chunk))) => chunk,
@@ -166,6 +89,7 @@ pub(super) async fn read(
             Err(expired) => return Err(Broken::Expired(expired)),
         };
         bytes = bytes.saturating_add(chunk.len());
+        clock.byte();
         if bytes > MAX_BODY {
             return Err(Broken::TooLarge);
         }
@@ -188,7 +112,8 @@ pub(super) async fn read(
                     head.extend(chunk.iter().take(HEAD - head.len()));
                 }
                 let mut step = Ok(Step::Ping);
-                let mut moved = false;
+                let (mut moved, before) = (false, events);
+                let is_comment = parser.is_between_lines() && chunk.starts_with(b":");
                 let parsed = parser.push(&chunk, |event| {
                     events += 1;
                     step = fold.event(event.kind, &event.data);
@@ -213,9 +138,11 @@ pub(super) async fn read(
                     // It goes on after all.
                     (Ok(()), Ok(Step::Progress)) if settled => {
                         settled = false;
-                        *clock = Clock::start(patience);
+                        clock.lengthen(patience);
                     }
                     (Ok(()), Ok(Step::Progress | Step::Ping)) if moved && !settled => clock.progress(),
+                    (Ok(()), Ok(Step::Progress | Step::Ping)) if events > before => clock.ping(),
+                    (Ok(()), Ok(Step::Progress | Step::Ping)) if is_comment => clock.beat(),
                     (Ok(()), Ok(Step::Progress | Step::Ping)) => {}
                 }
             }

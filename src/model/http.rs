@@ -14,7 +14,8 @@ use reqwest::{Body, Response};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::body::{self, Clock, End};
+use super::body::{self, End};
+use super::clock::{Bounds, Clock};
 use super::dialect::{self, Dialect, Draft, Ending};
 use super::headers::{rate_headers, request_id, retry_after, should_retry};
 use super::secret::Keys;
@@ -23,8 +24,6 @@ use super::{Class, Failure, Progress, Reply, Request};
 use crate::outcome::Usage;
 use crate::plan::Provider;
 use crate::unit::Tokens;
-
-pub use super::body::Bounds;
 
 /// The largest response head that is taken, in bytes.
 const MAX_HEAD: usize = 64 << 10;
@@ -40,13 +39,17 @@ const END_AFTER_ANSWER: Duration = Duration::from_secs(2);
 pub struct Settings {
     /// How long connecting may take, name resolution and TLS included.
     pub connect_timeout: Duration,
+    /// How long a server that sends signs of life in its stream may then send nothing at all. One
+    /// that never did is left to the idle timeout: it may be thinking.
+    pub heartbeat: Duration,
     /// Whether the system's proxies (`HTTP_PROXY` and its kin) are used.
     pub proxies: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { connect_timeout: Duration::from_secs(10), proxies: true }
+        let heartbeat = Duration::from_secs(60);
+        Settings { connect_timeout: Duration::from_secs(10), heartbeat, proxies: true }
     }
 }
 
@@ -92,7 +95,7 @@ impl Client {
             .map_err(|error| Failure::new(Class::Bug, format!("the request is no JSON: {error}")))?;
         let size = body.len();
         let head = sent.head(provider)?;
-        let mut clock = Clock::start(bounds);
+        let mut clock = Clock::start(bounds, self.settings.heartbeat);
         let future = client.post(url).headers(head).body(Body::from(body)).send();
         let mut response = match clock.run(future).await {
             Ok(Ok(response)) => response,
@@ -117,7 +120,7 @@ impl Client {
         let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         while ending.try_join_next().is_some() {}
         ending.spawn(async move {
-            body::to_end(&mut response, &mut Clock::start(bounds)).await;
+            body::to_end(&mut response, &mut Clock::start(bounds, END_AFTER_ANSWER)).await;
         });
     }
 

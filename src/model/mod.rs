@@ -12,14 +12,17 @@
 mod anthropic;
 mod body;
 mod calls;
+mod clock;
 mod complaint;
 mod dialect;
 mod failure;
 mod gemini;
 mod headers;
 mod http;
+mod marks;
 mod openai_chat;
 mod openai_responses;
+mod recorded;
 #[cfg(test)]
 mod replay;
 pub mod schema;
@@ -32,9 +35,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use calls::{ToolCall, ToolResult, ToolSpec};
+pub use clock::Bounds;
 pub use failure::{Class, Failure, MAX_MESSAGE, shown};
 pub use headers::{RateHeaders, Window, rate_headers, retry_after};
-pub use http::{Bounds, Client, Settings};
+pub use http::{Client, Settings};
+pub use recorded::{Recorded, read_recorded};
 pub use secret::{Keys, Secret, key_names};
 
 use crate::outcome::Usage;

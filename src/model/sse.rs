@@ -68,6 +68,11 @@ impl Parser {
         }
     }
 
+    /// True where a chunk that begins with a colon begins a comment.
+    pub(super) fn is_between_lines(&self) -> bool {
+        self.line.is_empty()
+    }
+
     /// Reads one chunk and hands over every event that it completes, in order.
     ///
     /// `on_event` may break; the rest of the chunk is then dropped, and so should

@@ -9,7 +9,8 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::body::{Broken, Expired, MAX_BODY};
+use super::body::{Broken, MAX_BODY};
+use super::clock::{Expired, Quiet};
 use super::complaint::Complaint;
 use super::dialect::Fault;
 use super::secret::{Keys, Secret};
@@ -144,9 +145,21 @@ impl<'a> Target<'a> {
     /// The failure of a bound that passed before any response came.
     pub(super) fn expired(&self, expired: Expired) -> Failure {
         match expired {
-            Expired::Idle(idle) => {
+            Expired::Idle(idle, quiet) => {
+                let what = match quiet {
+                    Quiet::Nothing => "nothing",
+                    Quiet::Bytes => "bytes but no event",
+                    Quiet::Pings => "signs of life but no answer",
+                };
                 let idle = human_duration(idle);
-                Failure::new(Class::Stalled, format!("{} sent nothing for {idle} (idle_timeout)", self.who()))
+                Failure::new(Class::Stalled, format!("{} sent {what} for {idle} (idle_timeout)", self.who()))
+            }
+            Expired::Dead(heartbeat) => {
+                let time = human_duration(heartbeat);
+                Failure::new(
+                    Class::Stalled,
+                    format!("{} had sent signs of life, and then nothing at all for {time}", self.who()),
+                )
             }
             Expired::Deadline => Failure::new(
                 Class::TimedOut,

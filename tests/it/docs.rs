@@ -102,3 +102,38 @@ fn every_dependency_has_its_line() {
         }
     }
 }
+
+#[test]
+fn every_fault_names_tests_that_exist() {
+    let page = page("docs/faults.md");
+    let (mut faults, mut missing) = (Vec::new(), Vec::new());
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        if row.starts_with("| ---") || row.starts_with("| | ") {
+            continue;
+        }
+        let id = row.trim_start_matches("| ").split(' ').next().unwrap();
+        let shown_by = row.rsplit(" | ").next().unwrap();
+        let mut tests = 0;
+        for link in shown_by.split('[').skip(1) {
+            let (name, rest) = link.split_once("](../").unwrap();
+            let path = rest.split(')').next().unwrap();
+            let source = std::fs::read_to_string(repository().join(path)).unwrap_or_default();
+            if !source.contains(&format!("fn {name}(")) {
+                missing.push(format!("{id}: {name} in {path}"));
+            }
+            tests += 1;
+        }
+        if tests == 0 {
+            missing.push(format!("{id}: no test"));
+        }
+        faults.push(id);
+    }
+    assert_eq!(missing, [""; 0]);
+    let mut unique = faults.clone();
+    unique.dedup();
+    assert_eq!(unique, faults, "a fault has one number");
+    assert!(faults.len() >= 60, "{} faults", faults.len());
+    for section in ["## Network", "## Streams", "## Limits and budgets", "## Processes"] {
+        assert!(page.contains(section), "{section}");
+    }
+}

@@ -7,6 +7,8 @@ mod cached;
 mod disk;
 mod docs;
 mod doctor;
+mod faults;
+mod fuzz;
 mod interrupted;
 mod layers;
 mod merge;

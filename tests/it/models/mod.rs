@@ -29,10 +29,14 @@ pub(crate) fn at(base_url: &str, api: Api) -> plan::Provider {
     }
 }
 
+/// The key of the scripted provider.
+pub(crate) fn keys() -> Keys {
+    Keys::of([&at("", Api::Anthropic)], |name| (name == "LAB_KEY").then(|| KEY.to_owned()))
+}
+
 /// A client that has the key, uses no proxy of the developer's and gives up connecting soon.
 pub(crate) fn client() -> Client {
-    let keys = Keys::of([&at("", Api::Anthropic)], |name| (name == "LAB_KEY").then(|| KEY.to_owned()));
-    Client::new(keys, Settings { proxies: false, ..Settings::default() })
+    Client::new(keys(), Settings { proxies: false, ..Settings::default() })
 }
 
 pub(crate) fn request(prompt: &str) -> Request {
