@@ -54,6 +54,10 @@ pub enum Command {
     Show(Show),
     /// Write a report of a run, live or past: a page to look at, or what a CI system reads.
     Report(Report),
+    /// Bring the answers of a finished run together another way; nothing is called again.
+    Reconcile(Reconcile),
+    /// How far the answers of a run agree, or what changed between two runs.
+    Compare(Compare),
     /// List runs, newest first.
     List(List),
     /// Print what a run reported, and what it reports from now on.
@@ -268,6 +272,43 @@ pub enum Ci {
     Github,
     /// GitLab CI: .gitlab-ci.fanout.yml, to include.
     Gitlab,
+}
+
+/// `fanout reconcile`.
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// The run, by its name or the start of it; `last` for the newest.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// How: `collect`, `compare`, `vote`, `merge`, `best`.
+    #[arg(long, value_name = "STRATEGY")]
+    pub strategy: Option<String>,
+    /// Only these calls; may be repeated. Default: those that no other call consumed.
+    #[arg(long, value_name = "CALL", value_delimiter = ',')]
+    pub of: Vec<String>,
+    /// A key of the step, its value as YAML; may be repeated: `--set on=/verdict`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The step's keys from a YAML file; `--set` wins.
+    #[arg(long, short, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// How to print the result on standard output.
+    #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+}
+
+/// `fanout compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The run, by its name or the start of it; `last` for the newest.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Calls of it that are compared with each other, or one other run.
+    #[arg(value_name = "CALL|RUN")]
+    pub with: Vec<String>,
+    /// How to print the result on standard output.
+    #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
 }
 
 /// `fanout show`.

@@ -50,6 +50,7 @@ fn rows(plan: &Plan, graph: &CallGraph) -> Vec<Row> {
     let path = graph.longest_chain();
     rows.push(Row::new("critical_path", ids(plan, &path)).shown(chain(plan, &path)));
     rows.push(Row::map("agents", agents(plan)));
+    rows.extend(plan.parent.iter().map(|parent| Row::map("parent", parent_rows(parent))));
     rows.push(Row::map("keys", keys(plan)));
     let vars = plan.vars.iter().map(|(name, value)| {
         let given = plan.given_vars.contains_key(name);
@@ -96,6 +97,13 @@ fn agents(plan: &Plan) -> Vec<Row> {
         Row::map(&name, rows)
     });
     agents.collect()
+}
+
+/// Who reasons for the parent: no tools, one answer.
+fn parent_rows(agent: &Agent) -> Vec<Row> {
+    let mut rows = vec![Row::new("agent", json!(agent.name))];
+    rows.extend(agent_rows(agent).into_iter().filter(|row| !["tools", "max_turns"].contains(&row.key())));
+    rows
 }
 
 fn agent_rows(agent: &Agent) -> Vec<Row> {
@@ -171,21 +179,23 @@ fn keys(plan: &Plan) -> Vec<Row> {
         if !seen.insert(std::ptr::from_ref(plan)) {
             continue;
         }
+        let mut reads = |agent: &'_ Agent| {
+            let models = match &agent.kind {
+                AgentKind::Model(model) => model.models.as_slice(),
+                AgentKind::Command(_) => &[],
+            };
+            for provider in models.iter().filter_map(|model| plan.providers.get(&model.provider)) {
+                let Some(key) = &provider.api_key_env else { continue };
+                let readers: &mut Vec<&str> = keys.entry(key).or_default();
+                if !readers.contains(&provider.name.as_str()) {
+                    readers.push(&provider.name);
+                }
+            }
+        };
+        plan.parent.iter().for_each(|parent| reads(parent));
         for call in &plan.calls {
             match &call.action {
-                Action::Prompt { agent, .. } => {
-                    let models = match &agent.kind {
-                        AgentKind::Model(model) => model.models.as_slice(),
-                        AgentKind::Command(_) => &[],
-                    };
-                    for provider in models.iter().filter_map(|model| plan.providers.get(&model.provider)) {
-                        let Some(key) = &provider.api_key_env else { continue };
-                        let readers = keys.entry(key).or_default();
-                        if !readers.contains(&provider.name.as_str()) {
-                            readers.push(&provider.name);
-                        }
-                    }
-                }
+                Action::Prompt { agent, .. } => reads(agent),
                 Action::Plan { plan, .. } => open.push(plan),
                 Action::Run(_)
                 | Action::Reconcile(_)
@@ -220,6 +230,7 @@ fn step(plan: &Plan, step: &Reconcile) -> Vec<Row> {
         Row::optional("min", step.min.map(quantity)),
     ];
     rows.extend(strategy.command.iter().map(|command| Row::new("command", call::command(command))));
+    rows.extend(strategy.prompt.iter().map(|prompt| Row::new("prompt", json!(*prompt.source))));
     rows.extend(strategy.settings.iter().map(|(key, value)| Row::new(key, value.clone())));
     rows
 }

@@ -77,6 +77,7 @@ fn is_of(record: &Record, call: &str) -> bool {
         | Event::NotificationPosted { instance, .. } => matches(instance),
         Event::CallExpanded { call: id, .. }
         | Event::QuestionAsked { call: id, .. }
+        | Event::ConflictsFound { step: id, .. }
         | Event::QuestionAnswered { call: id, .. } => id.as_str() == call,
         Event::RunStarted(_)
         | Event::RunResumed { .. }

@@ -7,6 +7,7 @@
 pub mod args;
 pub mod ask;
 pub mod cache;
+pub mod compare;
 pub mod detach;
 pub mod diagnostics;
 pub mod doctor;
@@ -23,6 +24,7 @@ pub mod kill_at;
 pub mod list;
 pub mod load;
 pub mod past;
+pub mod reconcile;
 pub mod remove;
 pub mod report;
 pub mod resume;
@@ -129,6 +131,8 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         Command::Doctor(options) => doctor::doctor(&options, terminal),
         Command::Show(options) => past::show(&options, terminal),
         Command::Report(options) => report::report(&options, terminal),
+        Command::Reconcile(options) => reconcile::reconcile(&options, terminal),
+        Command::Compare(options) => compare::compare(&options, terminal),
         Command::List(options) => list::list(&options, terminal),
         Command::Logs(options) => follow::logs(&options, terminal),
         Command::Attach(options) => follow::attach(&options, terminal),

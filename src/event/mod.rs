@@ -234,6 +234,15 @@ pub enum Event {
         /// The result as text.
         text: String,
     },
+    /// The answers that a parent step read disagree, and it left that open.
+    ConflictsFound {
+        /// The `reconcile` call, or `(reconcile)` for the plan's last step.
+        step: CallId,
+        /// How many conflicts there are.
+        count: u32,
+        /// A sentence for each of the first 20.
+        messages: Vec<String>,
+    },
     /// Something that people should know and that is nobody's outcome: a limit that was lowered, a leak that was cleaned up.
     Warned {
         /// Stable code.

@@ -45,6 +45,7 @@ impl Sample {
                 given_vars: serde_json::Map::new(),
                 providers: IndexMap::from([("anthropic".to_owned(), anthropic)]),
                 agents: IndexMap::from([("explore".to_owned(), explore)]),
+                parent: None,
                 limits: Limits { concurrency: 8, calls: 1000, time: None, background: AtEnd::Wait },
                 calls: Vec::new(),
                 reconcile: Reconcile {
@@ -269,7 +270,7 @@ pub(crate) fn command_agent(name: &str, argv: &[&str]) -> Agent {
 
 /// A strategy without settings.
 pub(crate) fn strategy(name: &str) -> Strategy {
-    Strategy { name: name.to_owned(), settings: serde_json::Map::new(), command: None }
+    Strategy { name: name.to_owned(), settings: serde_json::Map::new(), command: None, prompt: None }
 }
 
 /// A template that knows no calls.

@@ -70,6 +70,7 @@ impl Talks {
             | Event::QuestionAnswered { .. }
             | Event::StopRequested { .. }
             | Event::Reconciled { .. }
+            | Event::ConflictsFound { .. }
             | Event::Warned { .. }
             | Event::NoticeDelivered { .. }
             | Event::RunFinished(_) => {}

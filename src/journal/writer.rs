@@ -318,6 +318,7 @@ fn is_last_word(event: &Event) -> bool {
         | Event::RunFinished(_) => true,
         Event::RunStarted(_)
         | Event::RunResumed { .. }
+        | Event::ConflictsFound { .. }
         | Event::ResultsForgotten { .. }
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }

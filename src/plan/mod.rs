@@ -69,6 +69,8 @@ pub struct Plan {
     pub providers: IndexMap<String, Provider>,
     /// `agents`, by name, those of `.claude/agents` that a call uses included.
     pub agents: IndexMap<String, Arc<Agent>>,
+    /// Who reasons for the parent: `parent`, else the default model; `None` where no step of the parent asks a model.
+    pub parent: Option<Arc<Agent>>,
     /// `limits`.
     pub limits: Limits,
     /// The calls, in plan order.
@@ -163,8 +165,8 @@ pub struct Call {
     pub on_error: OnError,
     /// The shape of its output.
     pub output: OutputSpec,
-    /// A command that must exit 0 afterwards.
-    pub check: Option<Command>,
+    /// What decides afterwards whether the answer is good enough.
+    pub check: Option<Check>,
     /// How many times an answer that fails `check` or the schema is asked for again with the failure fed back, the first included.
     pub attempts: u32,
     /// Run again until an expression holds.
@@ -241,6 +243,15 @@ impl Action {
             Action::Stop { .. } => "stop",
         }
     }
+}
+
+/// What decides whether an answer is good enough.
+#[derive(Debug, Clone)]
+pub enum Check {
+    /// A command that must exit 0; it gets the answer on standard input.
+    Command(Command),
+    /// A question to the parent's model, which answers yes or no with the reason.
+    Ask(Template),
 }
 
 /// A command, before its templates are rendered.
@@ -670,6 +681,15 @@ pub struct Strategy {
     pub settings: serde_json::Map<String, Value>,
     /// The program of `strategy: command`.
     pub command: Option<Command>,
+    /// What the parent's model is asked under `strategy: synthesize`.
+    pub prompt: Option<Template>,
+}
+
+impl Strategy {
+    /// True for a step that may ask the parent's model.
+    pub fn asks(&self) -> bool {
+        self.name == "synthesize" || self.settings.get("on_conflict").is_some_and(|word| word == "decide")
+    }
 }
 
 /// So many, or such a share.

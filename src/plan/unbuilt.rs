@@ -34,7 +34,6 @@ macro_rules! unbuilt {
 
 unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
-    PARENT = "`parent`", "remove it; the parent's steps are computed";
     LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
@@ -44,9 +43,6 @@ unbuilt! {
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
     PATCH = "the strategy `patch`", "use `compare`, or a `command` of your own";
-    SYNTHESIZE = "the strategy `synthesize`", "use `compare` or `merge`, or a `command` of your own";
-    DECIDE = "`on_conflict: decide`", "write `report` or `fail`";
-    CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";
 }
 
 #[cfg(test)]

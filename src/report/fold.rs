@@ -31,6 +31,8 @@ pub struct RunView {
     pub began: Option<Timestamp>,
     /// The calls in plan order.
     pub calls: Vec<CallView>,
+    /// What the parent's last step used to ask its model.
+    pub asked: Usage,
     /// The parent's last step, if it was recorded as an instance of its own.
     pub parent: Option<InstanceView>,
     /// What background calls posted, by number.
@@ -97,8 +99,14 @@ impl RunView {
                     retry_in: retry_in.map(|wait| as_written(wait.0)),
                 });
             }
-            Event::ResultsForgotten { .. } | Event::AttemptFinished { .. } => {}
-            Event::ModelAsked { .. }
+            Event::AttemptFinished { instance, outcome, .. } if instance.call.is_parent_step() => {
+                // The plan's last step has no outcome of its own to count in.
+                self.asked.add(&outcome.usage);
+            }
+            Event::ResultsForgotten { .. }
+            | Event::AttemptFinished { .. }
+            | Event::ConflictsFound { .. }
+            | Event::ModelAsked { .. }
             | Event::ModelAnswered { .. }
             | Event::ToolStarted { .. }
             | Event::ToolEnded { .. }
@@ -198,6 +206,7 @@ impl RunView {
         for outcome in instances.chain(&self.parent).filter_map(|view| view.outcome.as_ref()) {
             total.add(&outcome.usage);
         }
+        total.add(&self.asked);
         total
     }
 

@@ -103,6 +103,14 @@ impl News<'_> {
             Event::Reconciled { step, text, .. } => {
                 format!("computed {step} lines={}", text.lines().count())
             }
+            Event::ConflictsFound { step, count, messages } => {
+                let first = messages.first().map(|message| format!(": {}", self.short(message, SENTENCE)));
+                self.paint(
+                    Tone::Warn,
+                    "conflict",
+                    &format!("{step} conflicts={count}{}", first.unwrap_or_default()),
+                )
+            }
             Event::Warned { code, message } => {
                 self.paint(Tone::Warn, "warning ", &format!("{code}: {}", self.short(message, SENTENCE)))
             }
@@ -211,7 +219,7 @@ fn is_problem(event: &Event) -> bool {
             | Status::OverBudget
             | Status::Cancelled => true,
         },
-        Event::Warned { .. } | Event::StopRequested { .. } => true,
+        Event::Warned { .. } | Event::StopRequested { .. } | Event::ConflictsFound { .. } => true,
         Event::NoticeDelivered { cause, .. } => cause.is_some(),
         Event::RunFinished(finish) => !finish.success,
         Event::RunStarted(_)

@@ -142,6 +142,7 @@ pub(crate) async fn prompt(
     let ask = agent::Ask {
         prompt: prompt.clone(),
         system: system.clone(),
+        before: Vec::new(),
         schema: call.output.schema.as_ref().map(Arc::clone),
         earlier: feedback
             .iter()
@@ -177,7 +178,7 @@ pub(crate) async fn prompt(
 }
 
 /// What an agent's failure means for the attempt loop.
-fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
+pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
     let status = failure.status();
     let kind = if failure.is_rate_limited() {
         Kind::RateLimited

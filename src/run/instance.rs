@@ -236,9 +236,10 @@ impl Instance<'_> {
         let mut retried = 0;
         loop {
             let raw = self.tries(job, began, place, spent, &feedback, &mut retried).await?;
-            let (fault, retriable) = match self.judge(job, &raw, began).await {
+            let (fault, retriable) = match self.judge(job, &raw, began, &mut spent.usage).await {
                 Ok(output) => return Ok(of_raw(raw, output)),
-                Err(fault) => {
+                Err(Ended::Run(error)) => return Err(error.into()),
+                Err(Ended::Fault(fault)) => {
                     let on = self.call.retry_on;
                     let retriable =
                         if fault.cause.code == "check_failed" { on.check } else { on.invalid_output };
@@ -260,7 +261,7 @@ impl Instance<'_> {
     }
 
     /// Shape, then `check`.
-    async fn judge(&self, job: &Job, raw: &Raw, began: Instant) -> Result<Output, Fault> {
+    async fn judge(&self, job: &Job, raw: &Raw, began: Instant, usage: &mut Usage) -> Result<Output, Ended> {
         let must_answer = matches!(job.work, Work::Prompt { .. });
         let text = if must_answer { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
         let with_raw = |cause: Cause, status, kind| {
@@ -272,13 +273,16 @@ impl Instance<'_> {
             None => output::read(text, raw.omitted, &self.call.output, must_answer),
         };
         let output = output.map_err(|cause| with_raw(cause, Status::InvalidOutput, Kind::Error))?;
-        if let Some(command) = &self.call.check {
+        if let Some(decides) = &self.call.check {
             let bounds = self.bounds(began);
             let subject =
                 check::Subject { level: self.level, call: self.call, id: &self.id, job, output: &output };
-            check::run(command, subject, bounds, self.ending())
-                .await
-                .map_err(|fault| Fault { partial: Box::new(raw.clone()), ..fault })?;
+            check::run(decides, subject, bounds, usage, self.ending()).await.map_err(
+                |ended| match ended {
+                    Ended::Fault(fault) => Fault { partial: Box::new(raw.clone()), ..fault }.into(),
+                    run @ Ended::Run(_) => run,
+                },
+            )?;
         }
         Ok(output)
     }

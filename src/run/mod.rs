@@ -15,6 +15,7 @@
 mod activity;
 mod again;
 mod answers;
+mod asking;
 mod attempt;
 mod bus;
 mod cached;

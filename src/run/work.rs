@@ -13,7 +13,9 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
-use crate::plan::{Action, Agent, AgentKind, Cache, Call, Command, CommandAgent, Computed, ModelAgent, Plan};
+use crate::plan::{
+    Action, Agent, AgentKind, Cache, Call, Check, Command, CommandAgent, Computed, ModelAgent, Plan,
+};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -127,6 +129,16 @@ impl Job {
             Work::Ask { question, .. } => question.clone(),
             Work::Stop { reason, .. } => reason.clone(),
             Work::Reconcile => String::new(),
+        }
+    }
+
+    /// The task as whoever judges the answer has to know it.
+    pub(crate) fn task(&self) -> String {
+        match &self.work {
+            Work::Prompt { prompt, .. } => prompt.clone(),
+            Work::Run(program) => program.shown.clone(),
+            Work::Ask { question, .. } => question.clone(),
+            Work::Value(_) | Work::Stop { .. } | Work::Reconcile | Work::Plan { .. } => self.shown(),
         }
     }
 
@@ -249,8 +261,9 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
         "format": format!("{:?}", call.output.format),
         "schema": call.output.schema,
         "check": call.check.as_ref().map(|check| match check {
-            Command::Shell(text) => text.source.to_string(),
-            Command::Argv(words) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
+            Check::Ask(question) => format!("?{}", question.source),
+            Check::Command(Command::Shell(text)) => text.source.to_string(),
+            Check::Command(Command::Argv(words)) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
         }),
         "repeat": call.repeat.as_ref().map(|repeat| repeat.until.source.to_string()),
         // Samples are told apart by nothing but their number.

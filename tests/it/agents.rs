@@ -27,6 +27,7 @@ fn ask(prompt: &str) -> Ask {
         prompt: prompt.to_owned(),
         system: None,
         schema: None,
+        before: Vec::new(),
         earlier: Vec::new(),
         deadline: Instant::now() + Duration::from_secs(60),
         idle_timeout: None,

@@ -16,6 +16,7 @@ mod models;
 mod notify;
 mod order;
 mod outcomes;
+mod parent;
 mod plans;
 mod programs;
 mod prompts;

@@ -9,8 +9,8 @@ use super::row::Row;
 use super::{ids, step, unit};
 use crate::graph::{CallGraph, Range};
 use crate::plan::{
-    Accept, Action, Call, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt, OutputSpec,
-    Overflow, Pass, Plan, RetryOn,
+    Accept, Action, Call, Check, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt,
+    OutputSpec, Overflow, Pass, Plan, RetryOn,
 };
 
 /// Everything about one call, in the order of the plan language's page.
@@ -50,7 +50,7 @@ pub(super) fn rows(
     }
     rows.extend(time_and_faults(call));
     rows.push(output(&call.output));
-    rows.push(Row::optional("check", call.check.as_ref().map(command)));
+    rows.push(Row::optional("check", call.check.as_ref().map(check)));
     rows.push(Row::new("attempts", json!(call.attempts)).default_if(call.attempts == 1));
     rows.push(match &call.repeat {
         None => Row::optional("repeat", None),
@@ -78,6 +78,13 @@ pub(super) fn command(command: &Command) -> Value {
     match command {
         Command::Shell(text) => json!(*text.source),
         Command::Argv(words) => words.iter().map(|word| json!(*word.source)).collect(),
+    }
+}
+
+fn check(check: &Check) -> Value {
+    match check {
+        Check::Command(program) => command(program),
+        Check::Ask(question) => json!({ "ask": *question.source }),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::plan::load::Load;
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::Record as _;
 use crate::plan::template::{Also, Destination, Mention, Names, Template};
-use crate::plan::{Action, Cache, Call, Command, Need, OnError, OnInterrupt, Repeat, RetryOn, code, unbuilt};
+use crate::plan::{Action, Cache, Call, Check, Need, OnError, OnInterrupt, Repeat, RetryOn, code, unbuilt};
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 const AGENT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -72,7 +72,7 @@ pub(super) fn check(
     let env = variables(load, &env, &names, &mut mentions);
     let cwd = raw(load, file.cwd.take(), &names, &mut mentions);
     let stdin = raw(load, file.stdin.take(), &names, &mut mentions);
-    let check = file.check.take().and_then(|check| command_check(load, &check.value, &names, &mut mentions));
+    let check = file.check.take().and_then(|check| decides(load, &check.value, &names, &mut mentions));
     let output = output::shape(load, file.output.take(), scope.place, &names, &mut mentions);
     if file.wrote("attempts")
         && check.is_none()
@@ -196,15 +196,10 @@ fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
             file.mode.as_ref().is_some_and(|mode| mode.value != SandboxWord::Off) || file.network.is_some()
         }
     });
-    let check = file.check.as_ref().and_then(|check| match check.value {
-        CheckText::Ask(at) => Some(at),
-        CheckText::Command(_) => None,
-    });
     let rows = [
         (isolation.map(|field| field.at), unbuilt::ISOLATION),
         (sandbox.map(|field| field.at), unbuilt::SANDBOX),
         (file.session.as_ref().map(|field| field.key), unbuilt::SESSION),
-        (check, unbuilt::CHECK_ASK),
     ];
     for (at, row) in rows {
         if let Some(at) = at {
@@ -289,15 +284,21 @@ fn variables(
     made
 }
 
-fn command_check(
+fn decides(
     load: &mut Load<'_>,
     check: &CheckText,
     names: &Names<'_>,
     mentions: &mut Vec<Mention>,
-) -> Option<Command> {
+) -> Option<Check> {
     match check {
-        CheckText::Command(command) => Some(load.command(command, names, mentions)),
-        CheckText::Ask(_) => None,
+        CheckText::Command(command) => Some(Check::Command(load.command(command, names, mentions))),
+        CheckText::Ask(question) => {
+            if question.text.trim().is_empty() {
+                load.fault(Diagnostic::error(code::NO_VALUE, question.at, "the question is empty"));
+                return None;
+            }
+            Some(Check::Ask(load.template(question, names, Destination::Prompt, mentions)))
+        }
     }
 }
 

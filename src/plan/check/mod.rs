@@ -15,6 +15,7 @@ mod matrix;
 mod needs;
 mod notify;
 mod output;
+mod parent;
 mod places;
 mod program;
 mod providers;
@@ -77,6 +78,8 @@ pub(super) struct Scope<'a> {
     positions: &'a HashMap<String, usize>,
     /// What is known of the call at each position before it is checked.
     traits: &'a [Traits],
+    /// True where the plan has a `goal`.
+    goal: bool,
 }
 
 /// What is known of a call before it is checked.
@@ -138,7 +141,8 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
             known.add_call(&id.value, if expanded { CallShape::Expanded } else { CallShape::Single });
         }
     }
-    let scope = Scope { place, known: &known, positions: &positions, traits: &traits };
+    let goal = file.goal.is_some();
+    let scope = Scope { place, known: &known, positions: &positions, traits: &traits, goal };
     let mut agents = agents::Agents::read(load, merged.agents, &providers, &scope);
     let (calls, edges) = check_calls(load, calls, &mut agents, &scope);
     cycle::refuse(load, &edges);
@@ -148,6 +152,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
         .take()
         .map(|goal| load.template(&goal.value, &Names::vars(&known), Destination::Raw, &mut Vec::new()));
     let reconcile = reconcile::last(load, file.reconcile.take(), &edges, &agents, &scope);
+    let parent = parent::of(load, file.parent.take(), (&calls, &reconcile), &mut agents);
     let fail_on = file.fail_on.take().map(|text| {
         let mut names = Names::call(&known);
         names.also.push(Also::Reconcile);
@@ -172,6 +177,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
             .collect(),
         providers,
         agents,
+        parent,
         limits,
         calls,
         reconcile,

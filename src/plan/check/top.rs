@@ -23,10 +23,7 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
             format!("this is version {} of the language; this fanout reads version 1", version.value);
         load.fault(Diagnostic::error(code::OUT_OF_RANGE, version.at, message).help("write `version: 1`"));
     }
-    let rows = [
-        (file.mcp.as_ref().map(|field| field.key), unbuilt::MCP),
-        (file.parent.as_ref().map(|field| field.key), unbuilt::PARENT),
-    ];
+    let rows = [(file.mcp.as_ref().map(|field| field.key), unbuilt::MCP)];
     let limits = file.limits.as_ref().map(|limits| &limits.value);
     let limits = limits.map_or_else(Vec::new, |limits| {
         let detach = limits.background.as_ref().filter(|word| word.value == AtEndWord::Detach);

@@ -148,19 +148,3 @@ record! {
         headers: Entries<String>,
     }
 }
-
-record! {
-    /// The parent's own reasoning.
-    struct ParentFile {
-        /// `provider/model`, or a list of them that is tried in order.
-        model: OneOrMany<At<String>>,
-        /// The system prompt.
-        system: PromptText,
-        /// At most so many output tokens a request.
-        max_tokens: TokenCount,
-        /// Sampling temperature.
-        temperature: f64,
-        /// Reasoning effort.
-        effort: String,
-    }
-}

@@ -93,7 +93,7 @@ pub(crate) enum CheckText {
     /// A command that must exit 0.
     Command(CommandText),
     /// `{ask: …}`.
-    Ask(Span),
+    Ask(Text),
 }
 
 record! {
@@ -109,7 +109,7 @@ impl Read for CheckText {
         let Kind::Map(_) = &node.kind else {
             return CommandText::read(node, reader).map(CheckText::Command);
         };
-        AskCheck::read(node, reader)?.ask.map(|ask| CheckText::Ask(ask.key))
+        AskCheck::read(node, reader)?.ask.map(|ask| CheckText::Ask(ask.value))
     }
 }
 

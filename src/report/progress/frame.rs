@@ -49,6 +49,12 @@ impl Trouble {
                     text: format!("{instance} {}: {why}", outcome.status.words()),
                 })
             }
+            Event::ConflictsFound { step, count, messages } => {
+                let first = messages.first().map(String::as_str).unwrap_or_default();
+                let more = count.saturating_sub(1);
+                let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+                Some(Trouble { mark: None, text: format!("{step}: conflict: {first}{more}") })
+            }
             Event::Warned { message, .. } => Some(Trouble { mark: None, text: message.clone() }),
             Event::StopRequested { message, .. } => Some(Trouble { mark: None, text: message.clone() }),
             Event::NoticeDelivered { topic, to, cause: Some(cause), .. } => {

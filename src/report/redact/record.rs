@@ -57,6 +57,9 @@ impl Redactor {
                 self.value(result);
                 self.string(text);
             }
+            Event::ConflictsFound { step: _, count: _, messages } => {
+                messages.iter_mut().for_each(|message| self.string(message));
+            }
             Event::Warned { code: _, message } => self.string(message),
             Event::NoticeDelivered { topic: _, to: _, attempts: _, cause } => {
                 cause.iter_mut().for_each(|cause| self.cause(cause));
