@@ -69,6 +69,9 @@ pub enum Command {
     Wait(Wait),
     /// End a run that another process is at, as Ctrl-C would; it can be resumed.
     Stop(Stop),
+    /// Bring what a call changed in its own workspace into your files, or onto a branch.
+    #[command(after_long_help = super::exit::help())]
+    Apply(super::apply::Apply),
     /// Remove runs.
     Rm(Rm),
     /// Remove old runs.
@@ -151,6 +154,9 @@ pub struct How {
     /// Never ask at the terminal: an `ask` call needs an answer or a default.
     #[arg(long)]
     pub no_input: bool,
+    /// A limit of the run instead of the plan's: tokens=800k, cost=2.50, time=1h, calls=2000; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub limit: Vec<String>,
 }
 
 /// How to print a result.
@@ -323,6 +329,9 @@ pub struct Show {
     /// Only the call's output, byte for byte.
     #[arg(long, requires = "call")]
     pub raw: bool,
+    /// Only what the call changed in its own workspace, as a patch.
+    #[arg(long, requires = "call", conflicts_with = "raw")]
+    pub diff: bool,
     /// How to print it.
     #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     pub output: Output,
@@ -448,6 +457,9 @@ pub struct Rm {
     /// The runs, each by its name or the start of it.
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<String>,
+    /// Also where a workspace holds work that is written down nowhere else.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `fanout gc`.

@@ -46,6 +46,13 @@ fn rows(plan: &Plan, graph: &CallGraph) -> Vec<Row> {
         call::range("calls_made", expansion.total)
             .note(&format!("`limits.calls` allows {}", plan.limits.calls)),
     );
+    let estimate = super::estimate::of(plan, graph);
+    if estimate.requests.most != Some(0) {
+        rows.push(call::range("requests", estimate.requests));
+        rows.push(call::range("tokens", estimate.tokens).note(&estimate.shown_tokens()));
+        let shown = format!("{}; prices: {}", estimate.shown_cost(), crate::limits::price::SOURCE);
+        rows.push(call::range("cost_usd_millionths", estimate.cost).note(&shown));
+    }
     rows.push(turns(plan, graph));
     let path = graph.longest_chain();
     rows.push(Row::new("critical_path", ids(plan, &path)).shown(chain(plan, &path)));
@@ -216,6 +223,8 @@ fn limits(limits: &Limits) -> Vec<Row> {
     vec![
         Row::new("concurrency", json!(limits.concurrency)).default_if(limits.concurrency == 8),
         Row::new("calls", json!(limits.calls)).default_if(limits.calls == 1000),
+        Row::optional("tokens", limits.budget.tokens.map(unit::tokens)),
+        Row::optional("cost", limits.budget.cost.map(|cost| json!(cost.0 as f64 / 1e6))),
         Row::optional("time", limits.time.map(unit::duration)),
         Row::new("background", json!(background)).default_if(limits.background == AtEnd::Wait),
     ]

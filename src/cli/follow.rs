@@ -72,6 +72,7 @@ fn is_of(record: &Record, call: &str) -> bool {
         | Event::ToolStarted { instance, .. }
         | Event::ToolEnded { instance, .. }
         | Event::JobEnded { instance, .. }
+        | Event::WorkspaceMade { instance, .. }
         | Event::SubagentPlanned { within: instance, .. }
         | Event::CallFinished { instance, .. }
         | Event::NotificationPosted { instance, .. } => matches(instance),
@@ -83,6 +84,9 @@ fn is_of(record: &Record, call: &str) -> bool {
         | Event::RunResumed { .. }
         | Event::ResultsForgotten { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::NotificationsDrained { .. }
         | Event::StopRequested { .. }
         | Event::Reconciled { .. }

@@ -4,6 +4,7 @@
 //! exit statuses. It decides nothing about a run; it builds what a run needs and shows
 //! what came of it.
 
+pub mod apply;
 pub mod args;
 pub mod ask;
 pub mod cache;
@@ -12,6 +13,7 @@ pub mod detach;
 pub mod diagnostics;
 pub mod doctor;
 pub mod earlier;
+mod estimate;
 pub mod exit;
 pub mod explain;
 pub mod follow;
@@ -21,6 +23,7 @@ pub mod held;
 pub mod init;
 pub mod kept;
 pub mod kill_at;
+mod limit;
 pub mod list;
 pub mod load;
 pub mod past;
@@ -138,6 +141,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         Command::Attach(options) => follow::attach(&options, terminal),
         Command::Wait(options) => held::wait(&options, terminal),
         Command::Stop(options) => held::stop(&options, terminal),
+        Command::Apply(options) => apply::apply(&options, terminal),
         Command::Rm(options) => remove::rm(&options, terminal),
         Command::Gc(options) => remove::gc(&options, terminal),
         Command::Cache(options) => cache::cache(&options, terminal),

@@ -8,6 +8,7 @@ use super::run::{journal_complaint, root};
 use super::terminal::Terminal;
 use super::{Complaint, exit};
 use crate::journal;
+use crate::outcome::Outcome;
 use crate::report::fold::RunView;
 use crate::report::{json_lines, markdown, result_json, results};
 
@@ -44,7 +45,8 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
     let view = super::report::view(&past.records, &redactor);
     match &options.call {
         None => out(&result(&view, options.output, terminal))?,
-        Some(call) if options.raw => out(&raw(&view, call)?)?,
+        Some(call) if options.raw => out(&raw(&view, call, &output)?)?,
+        Some(call) if options.diff => out(&raw(&view, call, &diff)?)?,
         Some(call) => out(&one(&view, call, options.output, terminal)?)?,
     }
     Ok(0)
@@ -71,15 +73,24 @@ fn one(view: &RunView, call: &str, output: Output, terminal: &Terminal) -> Resul
     results::render_one(view, call, &terminal.out_style()).ok_or_else(|| no_such_call(&ids(view), call))
 }
 
-/// The output as it came. Nothing is made safe for a terminal: it is meant for a file or a program.
-fn raw(view: &RunView, name: &str) -> Result<String, Complaint> {
+fn output(outcome: &Outcome) -> String {
+    outcome.output.text.to_string()
+}
+
+/// What it changed in its own workspace; nothing where it had none.
+fn diff(outcome: &Outcome) -> String {
+    outcome.changes.as_ref().map(|changes| changes.patch.to_string()).unwrap_or_default()
+}
+
+/// A text of an outcome as it came. Nothing is made safe for a terminal: it is meant for a file or a program.
+fn raw(view: &RunView, name: &str, of: &dyn Fn(&Outcome) -> String) -> Result<String, Complaint> {
     let instances =
         view.calls.iter().flat_map(|call| call.each().map(move |(id, instance)| (call, id, instance)));
     let mut texts = Vec::new();
     for (call, id, instance) in instances {
         if id.to_string() == name || call.id().as_str() == name {
             match &instance.outcome {
-                Some(outcome) => texts.push(outcome.output.text.to_string()),
+                Some(outcome) => texts.push(of(outcome)),
                 None => return Err(Complaint::usage(format!("`{id}` has not ended yet"))),
             }
         }

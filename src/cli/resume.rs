@@ -11,7 +11,7 @@ use super::kept::Kept;
 use super::load::{self, Loading, Ready};
 use super::run::{Doing, answers, go, journal_complaint};
 use super::terminal::Terminal;
-use super::{Complaint, exit, kill_at, past, report};
+use super::{Complaint, exit, kill_at, limit, past, report};
 use crate::graph::CallGraph;
 use crate::id::CallId;
 use crate::journal::{self, Journal, Options, Past, Salvage};
@@ -30,7 +30,10 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
     let salvage = if options.salvage { Salvage::Yes } else { Salvage::No };
     let earlier = journal::read_with(&dir, salvage).map_err(|error| journal_complaint(&error))?;
     let kept = Kept::read(&dir);
-    let ready = plan_of(&earlier, &kept, terminal)?;
+    let mut ready = plan_of(&earlier, &kept, terminal)?;
+    for limits in [&kept.started.limits, &options.how.limit] {
+        limit::apply(Arc::make_mut(&mut ready.plan), limits)?;
+    }
     let changed = kept.changed(&ready.kept, &earlier.head.plan);
     let view = report::view(&earlier.records, &report::redactor(&[]));
     let redo = from(&ready, &options.from)?;

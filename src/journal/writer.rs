@@ -323,10 +323,14 @@ fn is_last_word(event: &Event) -> bool {
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::AttemptFailed { .. }
         | Event::ModelAsked { .. }
         | Event::ToolStarted { .. }
         | Event::SubagentPlanned { .. }
+        | Event::WorkspaceMade { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::NoticeDelivered { .. }

@@ -136,6 +136,9 @@ impl Watcher {
             | Event::ResultsForgotten { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::AttemptFailed { .. }
             | Event::AttemptFinished { .. }
             | Event::CallFinished { .. }
@@ -148,6 +151,7 @@ impl Watcher {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::StopRequested { .. }
             | Event::NoticeDelivered { .. }
             | Event::Warned { .. } => return None,

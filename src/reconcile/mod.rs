@@ -28,6 +28,7 @@ mod merge;
 mod normalize;
 mod number;
 mod panel;
+mod patch;
 #[cfg(test)]
 mod properties;
 mod similarity;
@@ -50,7 +51,8 @@ pub use panel::{Panel, Voice};
 pub use settings::SettingsError;
 
 /// The strategies that this room computes, as they are written in a plan.
-pub const STRATEGIES: [&str; 7] = ["collect", "compare", "vote", "merge", "best", "command", "synthesize"];
+pub const STRATEGIES: [&str; 8] =
+    ["collect", "compare", "vote", "merge", "best", "patch", "command", "synthesize"];
 
 /// One instance of a call that the step reads, with how it ended.
 #[derive(Debug, Clone)]
@@ -335,6 +337,7 @@ fn choose(strategy: &str, settings: &Map<String, Value>) -> Result<Box<dyn Strat
         "vote" => Box::new(vote::Vote::read(settings)?),
         "merge" => Box::new(merge::Merge::read(settings)?),
         "best" => Box::new(best::Best::read(settings)?),
+        "patch" => Box::new(patch::Patch::read(settings)?),
         "command" => Box::new(command::Command::read(settings)?),
         unknown => return Err(SettingsError::unknown_strategy(unknown, &STRATEGIES)),
     })

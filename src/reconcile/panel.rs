@@ -194,6 +194,10 @@ fn people(answers: &[Answer]) -> HashMap<String, String> {
 
 /// True for a success without content.
 pub(super) fn says_nothing(answer: &Answer) -> bool {
+    // Who changed something has answered, whatever was said.
+    if answer.outcome.changes.as_ref().is_some_and(|changes| !changes.is_empty()) {
+        return false;
+    }
     match answer.outcome.output.json.as_deref() {
         Some(value) => is_hollow(value),
         None => answer.outcome.output.is_empty(),

@@ -7,6 +7,7 @@
 
 mod call;
 mod part;
+mod provider;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 
 pub use call::{AttemptView, CallView, InstanceView, State};
 pub use part::{NotificationView, QuestionView, ReconciledView, StopView, Tally, TurnView, WarningView};
+pub use provider::ProviderView;
 
 use crate::event::{Census, Event, PlannedCall, Record, RunFinished, RunStarted};
 use crate::id::{CallId, InstanceId};
@@ -41,6 +43,8 @@ pub struct RunView {
     pub questions: Vec<QuestionView>,
     /// What the parent computed, step by step; a step that was computed again stands once.
     pub reconciled: Vec<ReconciledView>,
+    /// What was asked of each provider and program, by name.
+    pub providers: BTreeMap<String, ProviderView>,
     /// What people should know.
     pub warnings: Vec<WarningView>,
     /// What ended the run early.
@@ -91,6 +95,20 @@ impl RunView {
                     view.tokens = view.tokens.max(*tokens);
                 }
             }
+            Event::CallWaiting { instance, on, reason, left } => {
+                if let Some(view) = self.known(instance).filter(|view| view.state == State::Running) {
+                    view.activity = provider::waiting(on, reason, *left);
+                }
+            }
+            Event::RequestStarted(request) => {
+                if let Some(view) = self.known(&request.instance).filter(|view| view.state == State::Running)
+                {
+                    view.activity.clear();
+                }
+            }
+            Event::RequestFinished(request) => {
+                self.providers.entry(request.provider.clone()).or_default().count(request);
+            }
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 self.slot(instance).attempts.push(AttemptView {
                     number: *attempt,
@@ -110,7 +128,8 @@ impl RunView {
             | Event::ModelAnswered { .. }
             | Event::ToolStarted { .. }
             | Event::ToolEnded { .. }
-            | Event::JobEnded { .. } => {}
+            | Event::JobEnded { .. }
+            | Event::WorkspaceMade { .. } => {}
             Event::SubagentPlanned { within, call } => self.plan_subagent(within, call),
             Event::CallFinished { instance, outcome, .. } => self.end(instance, outcome, now),
             Event::NotificationPosted { number, instance, status } => {

@@ -65,13 +65,17 @@ impl News<'_> {
                 format!("start    {} agent={}", self.instance(instance), self.short(agent, DESCRIPTION))
             }
             Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::AttemptFinished { .. }
             | Event::ModelAsked { .. }
             | Event::ModelAnswered { .. }
             | Event::ToolStarted { .. }
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
-            | Event::SubagentPlanned { .. } => return None,
+            | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. } => return None,
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 let then = match retry_in {
                     Some(wait) => format!("next in {}", human_duration(wait.0)),
@@ -227,6 +231,9 @@ fn is_problem(event: &Event) -> bool {
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::ResultsForgotten { .. }
         | Event::AttemptFinished { .. }
         | Event::AttemptFailed { .. }
@@ -236,6 +243,7 @@ fn is_problem(event: &Event) -> bool {
         | Event::ToolEnded { .. }
         | Event::JobEnded { .. }
         | Event::SubagentPlanned { .. }
+        | Event::WorkspaceMade { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::QuestionAsked { .. }

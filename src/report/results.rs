@@ -8,6 +8,7 @@ mod block;
 mod census;
 mod page;
 mod parent;
+mod providers;
 
 use super::fold::RunView;
 use super::style::{Style, Tone};

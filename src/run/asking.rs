@@ -154,6 +154,9 @@ impl Asking<'_> {
     ) -> Result<Outcome, Short> {
         let world = &self.level.world;
         let worker = world.agents.of(parent, &self.level.plan.providers);
+        let position =
+            self.level.plan.calls.iter().position(|call| self.level.event_id(call) == self.step.call);
+        let access = self.level.access(self.step, position, None);
         let (mut tries, mut retried) = (0, 0);
         loop {
             tries += 1;
@@ -169,6 +172,7 @@ impl Asking<'_> {
                 env: Vec::new(),
                 thread: None,
                 last_try: retried >= RETRIES,
+                access: Arc::clone(&access),
             };
             let answer = tokio::select! {
                 biased;

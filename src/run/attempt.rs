@@ -132,7 +132,7 @@ pub(crate) async fn prompt(
     call: &Call,
     job: &Job,
     Bounded { bounds, last_try }: Bounded,
-    feedback: &[Feedback],
+    (access, feedback): (&Arc<agent::Access>, &[Feedback]),
     activity: &Activity,
     stop: impl Future<Output = Cause>,
 ) -> Result<Raw, Fault> {
@@ -154,6 +154,7 @@ pub(crate) async fn prompt(
         env: job.place.env.clone(),
         thread: None,
         last_try,
+        access: Arc::clone(access),
     };
     let news = |line: &str, tokens| activity.report(line, tokens);
     let worker = level.world.agents.of(agent, &level.plan.providers);
@@ -193,6 +194,7 @@ pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
                 agent::Kind::Model(_)
                 | agent::Kind::Spawn(_)
                 | agent::Kind::Blocked
+                | agent::Kind::OverBudget
                 | agent::Kind::TimedOut
                 | agent::Kind::Idle => Kind::Final,
             },
@@ -212,6 +214,7 @@ pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         | agent::Kind::Signal
         | agent::Kind::Reported
         | agent::Kind::Blocked
+        | agent::Kind::OverBudget
         | agent::Kind::Unreadable
         | agent::Kind::Empty
         | agent::Kind::Idle => Fault::new(status, kind, failure.cause()),

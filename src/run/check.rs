@@ -3,9 +3,10 @@
 use super::activity::Activity;
 use super::asking::{Asking, Short, Tally};
 use super::attempt::{self, Bounds, Fault, Kind};
-use super::instance::Ended;
+use super::instance::{Ended, Instance};
 use super::level::Level;
-use super::work::{Job, program, template_cause};
+use super::own::Pristine;
+use super::work::{Job, Place, program, template_cause};
 use crate::id::InstanceId;
 use crate::outcome::{Cause, Output, Status, Usage};
 use crate::plan::template::{Destination, Template};
@@ -17,36 +18,62 @@ const TAIL: usize = 1500;
 
 /// What is checked, and where.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    pub(crate) level: &'a Level,
-    pub(crate) call: &'a Call,
-    pub(crate) id: &'a InstanceId,
-    pub(crate) job: &'a Job,
-    pub(crate) output: &'a Output,
+struct Subject<'a> {
+    level: &'a Level,
+    call: &'a Call,
+    id: &'a InstanceId,
+    job: &'a Job,
+    place: &'a Place,
+    output: &'a Output,
 }
 
-/// Decides. What a model used for that is added to `usage`.
+/// Decides whether an answer is good enough. What a model used for that is added to `usage`.
+///
+/// A command runs where the call worked, with the answer on its standard input; for a call with a
+/// workspace of its own in a pristine copy, in which only what counts of its change is made.
 ///
 /// # Errors
 /// A [`Fault`] with code `check_failed` when the answer is not good enough; its message says why, which
-/// is what the next attempt is told.
-pub(crate) async fn run(
+/// is what the next attempt is told, and what the call did to protected files.
+pub(crate) async fn of(
+    instance: &Instance<'_>,
     check: &Check,
-    subject: Subject<'_>,
+    job: &Job,
+    output: &Output,
     bounds: Bounds,
     usage: &mut Usage,
-    stop: impl Future<Output = Cause>,
 ) -> Result<(), Ended> {
-    match check {
-        Check::Command(command) => Ok(obey(command, subject, bounds, stop).await?),
-        Check::Ask(question) => judge(question, subject, bounds, usage).await,
-    }
+    let subject =
+        |place| Subject { level: instance.level, call: instance.call, id: &instance.id, job, place, output };
+    let command = match check {
+        Check::Ask(question) => return judge(question, subject(&job.place), bounds, usage).await,
+        Check::Command(command) => command,
+    };
+    let pristine = Pristine::of(instance, job, bounds).await?;
+    let place = pristine.as_ref().map_or(&job.place, |pristine| &pristine.place);
+    let checked = obey(command, subject(place), bounds, instance.ending()).await;
+    let Some(pristine) = pristine else { return Ok(checked?) };
+    let protected = pristine.changes.protected.join(", ");
+    pristine.remove(instance).await;
+    Ok(checked.map_err(|fault| {
+        if protected.is_empty() || fault.cause.code != FAILED {
+            return fault;
+        }
+        let message = format!(
+            "{}\n(What it changed in {protected} does not count: the check protects these files.)",
+            fault.cause.message
+        );
+        Fault { cause: Cause::new(FAILED, message), ..fault }
+    })?)
 }
 
-/// Runs the check's command in the call's workspace, with the answer on its standard input.
+/// The code of the cause when the check said no.
+const FAILED: &str = "check_failed";
+
+/// Runs the check's command, with the answer on its standard input.
 async fn obey(
     command: &plan::Command,
-    Subject { level, call, id, job, output }: Subject<'_>,
+    Subject { level, call, id, job, place, output }: Subject<'_>,
     bounds: Bounds,
     stop: impl Future<Output = Cause>,
 ) -> Result<(), Fault> {
@@ -54,7 +81,7 @@ async fn obey(
         .map_err(|error| Fault::new(Status::Failed, Kind::Final, template_cause(&error)))?;
     program.stdin = Some(output.text.as_bytes().to_vec());
     let activity = Activity::new(level.world.journal.clone(), id.clone());
-    let check = attempt::Command::of(call, &program, &job.place, bounds);
+    let check = attempt::Command::of(call, &program, place, bounds);
     match check.once(&level.world, Some(&activity), stop).await {
         Ok(_) => Ok(()),
         Err(fault) if fault.cause.code == "exit_status" || fault.cause.code == "signal" => {
@@ -67,7 +94,7 @@ async fn obey(
             let short = shown.len() <= 60 && !shown.contains('\n');
             let name = if short { format!(" `{shown}`") } else { String::new() };
             let message = format!("its check{name} failed ({}){said}", fault.cause.message);
-            Err(Fault::new(Status::Failed, Kind::Error, Cause::new("check_failed", message)))
+            Err(Fault::new(Status::Failed, Kind::Error, Cause::new(FAILED, message)))
         }
         Err(fault) => Err(fault),
     }

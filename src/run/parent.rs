@@ -19,6 +19,7 @@ use super::work::{Place, program, template_cause};
 use super::{RunError, World, again, answers, asking, attempt, call, steps, verdict};
 use crate::event::Event;
 use crate::id::{AttemptNo, ContentKey, InstanceId};
+use crate::limits::budget::Account;
 use crate::outcome::{Cause, Status};
 use crate::plan::template::Destination;
 use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile};
@@ -335,13 +336,13 @@ pub(crate) fn sub_plan<'a>(
     world: &'a Arc<World>,
     plan: &'a Arc<Plan>,
     vars: &'a serde_json::Map<String, Value>,
-    id: &'a InstanceId,
+    (id, charged): (&'a InstanceId, Vec<Account>),
     bounds: Bounds,
     stop: impl Future<Output = Cause> + Send + 'a,
 ) -> BoxFuture<'a, Result<Raw, Ended>> {
     async move {
         let fail = |status, cause| Ended::from(Fault::new(status, Kind::Final, cause));
-        let level = Level::new(Arc::clone(plan), vars, Arc::clone(world), Some(id.clone()))
+        let level = Level::new(Arc::clone(plan), vars, Arc::clone(world), Some(id.clone()), &charged)
             .map_err(|error| fail(Status::Failed, template_cause(&error)))?;
         let ended_by = async {
             let own = async {

@@ -35,6 +35,7 @@ fn ask(prompt: &str) -> Ask {
         env: Vec::new(),
         thread: None,
         last_try: false,
+        access: Arc::default(),
     }
 }
 
@@ -128,7 +129,7 @@ async fn a_failure_that_may_pass_is_the_attempt_loops_until_the_last_try() {
 async fn when_every_model_fails_each_reason_is_told() {
     let provider = Provider::start();
     provider.in_turn([
-        Script::error(401, "authentication_error", "bad key"),
+        Script::error(400, "invalid_request_error", "bad key"),
         Script::error(404, "e", "no model"),
     ]);
     let failure = answer(&models(&["one", "two"]), Some(&provider), ask("x")).await.unwrap_err();

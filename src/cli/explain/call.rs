@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::row::Row;
 use super::{ids, step, unit};
 use crate::graph::{CallGraph, Range};
+use crate::plan::workspace::Base;
 use crate::plan::{
     Accept, Action, Call, Check, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt,
     OutputSpec, Overflow, Pass, Plan, RetryOn,
@@ -50,6 +51,7 @@ pub(super) fn rows(
     }
     rows.extend(time_and_faults(call));
     rows.push(output(&call.output));
+    rows.extend(workspace(call));
     rows.push(Row::optional("check", call.check.as_ref().map(check)));
     rows.push(Row::new("attempts", json!(call.attempts)).default_if(call.attempts == 1));
     rows.push(match &call.repeat {
@@ -65,6 +67,26 @@ pub(super) fn rows(
     });
     rows.push(pass(&call.pass));
     rows.push(Row::new("tags", json!(call.tags)).default_if(call.tags.is_empty()));
+    rows
+}
+
+/// Where it works.
+fn workspace(call: &Call) -> Vec<Row> {
+    let workspace = &call.workspace;
+    if !works(call) {
+        return Vec::new();
+    }
+    let word = workspace.isolation.as_str();
+    let mut rows = vec![Row::new("isolation", json!(word)).default_if(workspace.at.is_none())];
+    if workspace.isolation.is_own() {
+        let own = vec![
+            Row::new("base", json!(workspace.base.as_str())).default_if(workspace.base == Base::Head),
+            Row::optional("setup", workspace.setup.as_ref().map(command)),
+            Row::new("copy", json!(workspace.copy)).default_if(workspace.copy.is_empty()),
+        ];
+        rows.push(Row::map("workspace", own));
+        rows.push(Row::new("protect", json!(workspace.protect)).default_if(workspace.protect.is_empty()));
+    }
     rows
 }
 

@@ -234,6 +234,7 @@ impl Vars {
         }
         call.when.iter().for_each(|when| self.expression(when));
         call.repeat.iter().for_each(|repeat| self.expression(&repeat.until));
+        call.workspace.setup.iter().for_each(|setup| self.command(setup));
         match &call.check {
             Some(Check::Command(command)) => self.command(command),
             Some(Check::Ask(question)) => self.template(question),

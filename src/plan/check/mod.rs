@@ -5,6 +5,7 @@
 
 mod action;
 mod agents;
+mod budget;
 mod call;
 mod claude;
 mod computed;
@@ -12,6 +13,7 @@ mod cycle;
 mod expand;
 mod include;
 mod matrix;
+mod mcp;
 mod needs;
 mod notify;
 mod output;
@@ -23,6 +25,7 @@ mod reconcile;
 mod text;
 mod top;
 mod vars;
+mod workspace;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -115,6 +118,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
     let places = places::of(&file, &merged);
     let vars = vars::resolve(load, merged.vars, place);
     let providers = providers::all(load, merged.providers);
+    let mcp = mcp::all(load, merged.mcp);
 
     let calls = file.calls.take().map(|calls| *calls).map_or_else(Vec::new, |calls| {
         if calls.value.0.is_empty() {
@@ -139,6 +143,9 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
                 .is_some_and(|background| background.value);
             traits.push(Traits { expanded, silent, background });
             known.add_call(&id.value, if expanded { CallShape::Expanded } else { CallShape::Single });
+            if call.as_ref().is_some_and(workspace::is_own) {
+                known.add_workspace(&id.value);
+            }
         }
     }
     let goal = file.goal.is_some();
@@ -177,6 +184,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
             .collect(),
         providers,
         agents,
+        mcp,
         parent,
         limits,
         calls,

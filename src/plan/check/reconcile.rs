@@ -16,7 +16,7 @@ use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::{Record as _, Word as _};
 use crate::plan::suggest::{did_you_mean, list};
 use crate::plan::template::{Mention, Names};
-use crate::plan::{Quantity, Reconcile, Strategy, code, unbuilt};
+use crate::plan::{Quantity, Reconcile, Strategy, code};
 
 /// Keys that every strategy has.
 const COMMON: &[&str] = &["of", "strategy", "min"];
@@ -112,16 +112,6 @@ fn strategy(
     }
     let word = file.strategy.as_ref().map_or(StrategyWord::Collect, |strategy| strategy.value);
     let place = file.strategy.as_ref().map_or(at, |strategy| strategy.at);
-    match word {
-        StrategyWord::Patch => load.fault(unbuilt::PATCH.refuse(place)),
-        StrategyWord::Synthesize
-        | StrategyWord::Collect
-        | StrategyWord::Compare
-        | StrategyWord::Vote
-        | StrategyWord::Merge
-        | StrategyWord::Best
-        | StrategyWord::Command => {}
-    }
     refuse_foreign(load, &file, word, at);
     let ReconcileFile { command, prompt, .. } = &file;
     let names = Names::call(scope.known);
@@ -177,9 +167,6 @@ fn meaning(
     place: Span,
     settings: &Map<String, Value>,
 ) {
-    if word == StrategyWord::Patch {
-        return;
-    }
     if let Err(fault) = check(word.word(), settings) {
         let key = fault.key.split('.').next().unwrap_or("");
         let at = file.places(key).map_or(place, |(_, value)| value);

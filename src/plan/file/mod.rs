@@ -9,6 +9,7 @@ pub(super) mod notify;
 pub(super) mod pattern;
 pub(super) mod reconcile;
 pub(super) mod value;
+pub(super) mod workspace;
 
 use std::borrow::Cow;
 

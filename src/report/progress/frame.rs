@@ -66,6 +66,9 @@ impl Trouble {
             | Event::CallExpanded { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::ResultsForgotten { .. }
             | Event::AttemptFinished { .. }
             | Event::AttemptFailed { .. }
@@ -75,6 +78,7 @@ impl Trouble {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }
             | Event::QuestionAsked { .. }

@@ -191,6 +191,9 @@ fn facts(outcome: &Outcome, view: &InstanceView, background: bool) -> Vec<(Optio
     if let Some(agent) = outcome.agent.as_ref().or(view.agent.as_ref()) {
         facts.push((None, agent.clone()));
     }
+    if let Some(changes) = &outcome.changes {
+        facts.push((None, format!("changed {}", changes.summary())));
+    }
     if outcome.took > Duration::ZERO {
         facts.push((None, human_duration(outcome.took)));
     }
