@@ -95,6 +95,6 @@ impl Model<'_> {
             let message = format!("`{agent}`: the plan has no provider `{}`", name.provider);
             return Err(Box::new(Failure::new(Kind::Model(Class::BadRequest), &agent, message)));
         };
-        Talk::new(&self.requests, (name, provider), self.settings, ask, seldom).have().await
+        Talk::new(self.requests, (name, provider), self.settings, ask, seldom).have().await
     }
 }

@@ -15,7 +15,7 @@ pub async fn of(plan: &Plan, how: &How) -> Result<Sandbox, Complaint> {
         return Ok(Sandbox::off());
     }
     let Some(call) = first(plan) else { return Ok(Sandbox::untried()) };
-    let refused = |message| Complaint { code: exit::POLICY, message };
+    let refused = |message| Complaint { code: exit::FORBIDDEN, message };
     let exe = std::env::current_exe()
         .map_err(|error| refused(format!("this program's own file cannot be found: {error}")))?;
     let report = sandbox::available(&exe).await;

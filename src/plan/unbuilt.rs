@@ -35,9 +35,8 @@ macro_rules! unbuilt {
 unbuilt! {
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     READ_ONLY = "`isolation: read-only` for a program", "write `isolation: clone`: what it changes there reaches nobody unless you apply it";
+    PROGRAM_TOOLS = "`tools` of a command-line agent", "remove it; `args` takes the program's own flags for that";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
-    KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
-    STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";
 }
 
 #[cfg(test)]

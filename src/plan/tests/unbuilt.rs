@@ -10,9 +10,8 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let table = [
         (top("limits: { background: detach }"), "detach"),
         (call("run: x\nisolation: read-only"), "read-only"),
+        (agent("{ command: claude, tools: [read] }"), "tools"),
         (call("prompt: x\nsession: s"), "session"),
-        (agent("{ command: claude }"), "claude"),
-        (agent("{ command: [x], output: stream-json }"), "stream-json"),
     ];
     for (text, place) in &table {
         let loaded = read(text);
