@@ -3,13 +3,15 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::args::{Output, Show};
 use super::run::{journal_complaint, root};
 use super::terminal::Terminal;
 use super::{Complaint, exit};
-use crate::journal;
+use crate::journal::{self, RunState};
 use crate::report::fold::RunView;
-use crate::report::{json_lines, markdown, result_json, results};
+use crate::report::{json_lines, markdown, result_json, result_yaml, results, sanitise};
 
 /// The folder of a run, by its name or the start of it; the newest if `None`.
 ///
@@ -41,7 +43,8 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
         out(&lines)?;
         return Ok(0);
     }
-    let view = super::report::view(&past.records, &redactor);
+    let mut view = super::report::view(&past.records, &redactor);
+    view.live = past.state == RunState::Running;
     match &options.call {
         None => out(&result(&view, options.output, terminal))?,
         Some(call) if options.raw => out(&raw(&view, call)?)?,
@@ -57,16 +60,33 @@ pub fn result(view: &RunView, output: Output, terminal: &Terminal) -> String {
         Output::Json => {
             result_json::render(view).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}\n"))
         }
+        Output::Yaml => yaml(&result_json::document(view)),
         Output::Markdown => markdown::render(view),
     }
 }
 
+/// The result as text without advice.
+pub fn plain_result(view: &RunView, terminal: &Terminal) -> String {
+    results::render_quietly(view, &terminal.out_style())
+}
+
+/// A document as YAML.
+pub fn yaml(document: &Value) -> String {
+    result_yaml::render(document).unwrap_or_else(|error| format!("# {error}\n"))
+}
+
 fn one(view: &RunView, call: &str, output: Output, terminal: &Terminal) -> Result<String, Complaint> {
-    if output == Output::Json {
+    if matches!(output, Output::Json | Output::Yaml) {
         let document = result_json::document(view);
         let calls = document["calls"].as_array().map_or(&[][..], Vec::as_slice);
         let found = calls.iter().find(|entry| entry["id"] == call);
-        return found.map(|entry| format!("{entry:#}\n")).ok_or_else(|| no_such_call(&ids(view), call));
+        let text = |entry: &Value| match output {
+            Output::Yaml => yaml(entry),
+            Output::Json | Output::Text | Output::Markdown => {
+                format!("{}\n", sanitise::json(&format!("{entry:#}")))
+            }
+        };
+        return found.map(text).ok_or_else(|| no_such_call(&ids(view), call));
     }
     results::render_one(view, call, &terminal.out_style()).ok_or_else(|| no_such_call(&ids(view), call))
 }

@@ -9,6 +9,7 @@ use super::args::{Output, PlanArgs, Resume};
 use super::forecast::{self, Forecast};
 use super::kept::Kept;
 use super::load::{self, Loading, Ready};
+use super::past::yaml;
 use super::run::{Doing, answers, go, journal_complaint};
 use super::terminal::Terminal;
 use super::{Complaint, exit, kill_at, past, report};
@@ -48,7 +49,9 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
         let heard = forecast::rehearse(&dir, &ready, (&only, &redo), salvage)?;
         let forecast = Forecast::of(&earlier, &view, &ready, &heard, (changed, &redo));
         if options.dry_run {
-            let text = if options.how.json || options.how.output == Output::Json {
+            let text = if options.how.output == Output::Yaml {
+                yaml(&forecast.json())
+            } else if options.how.json || options.how.output == Output::Json {
                 format!("{}\n", sanitise::json(&format!("{:#}", forecast.json())))
             } else {
                 forecast.text(&terminal.out_style())
