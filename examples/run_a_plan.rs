@@ -46,12 +46,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let journal = Journal::create(folder.path(), head, Vec::new(), Options::default())?;
     let client =
         Client::new(Keys::of(plan.providers.values(), |name| std::env::var(name).ok()), Settings::default());
+    let workspaces = fanout::workspace::Workspaces::new(journal.dir(), journal.run().as_str(), None);
     let world = Arc::new(World {
         journal: Arc::new(journal),
         resumed: false,
         cache: None,
         agents: Agents::new(client, Surroundings::default()),
         places: Places::new(plan.limits.concurrency, plan.limits.calls),
+        ledger: Arc::default(),
+        history: Default::default(),
         stop: Stop::default(),
         asker: None,
         answers: Default::default(),
@@ -59,6 +62,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         rehearsal: false,
         environment: Arc::default(),
         reaper: None,
+        races: Default::default(),
+        workspaces,
         census: Mutex::default(),
     });
     let finished = run(plan, Arc::clone(&world)).await?;

@@ -28,3 +28,4 @@ pub mod run;
 pub mod sandbox;
 pub mod tool;
 pub mod unit;
+pub mod workspace;

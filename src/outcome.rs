@@ -225,6 +225,83 @@ pub struct Outcome {
     /// known: a command may have had its effect, a model request may be billed.
     #[serde(default, skip_serializing_if = "is_none")]
     pub interrupted: u32,
+    /// What it changed in a workspace of its own; `None` where it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Box<Changes>>,
+}
+
+/// What a call changed in its own workspace, as a patch that can be applied elsewhere.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Changes {
+    /// The root of the person's repository, absolute.
+    pub repository: String,
+    /// The folder that it worked in; gone once the run is over.
+    pub workspace: String,
+    /// The tree that it started from, as git names it: known to the run's own git directory.
+    pub base: String,
+    /// The commit that it started from.
+    pub commit: String,
+    /// Everything that changed, as `git diff --binary --full-index` writes it. Files that git ignores are not in it.
+    pub patch: Arc<str>,
+    /// The same, file by file and counted.
+    pub files: Vec<FileChange>,
+    /// Files under `check.protect` that it had changed: put back, and not in the patch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protected: Vec<String>,
+    /// Files that were too large to be taken over; the workspace was kept because of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub omitted: Vec<String>,
+}
+
+impl Changes {
+    /// True when nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Lines that came and lines that went.
+    pub fn lines(&self) -> (u64, u64) {
+        let sum = |of: fn(&FileChange) -> u32| self.files.iter().map(|file| u64::from(of(file))).sum();
+        (sum(|file| file.added), sum(|file| file.removed))
+    }
+
+    /// A few words: `2 files, +10 -3`.
+    pub fn summary(&self) -> String {
+        let (added, removed) = self.lines();
+        match self.files.len() {
+            0 => "nothing".to_owned(),
+            1 => format!("1 file, +{added} -{removed}"),
+            files => format!("{files} files, +{added} -{removed}"),
+        }
+    }
+}
+
+/// What happened to one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileChange {
+    /// Its path from the repository's root.
+    pub path: String,
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// Lines that came.
+    pub added: u32,
+    /// Lines that went.
+    pub removed: u32,
+    /// True where it is not text, so that no lines were counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub binary: bool,
+}
+
+/// What can happen to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// Its content or mode is another.
+    Modified,
+    /// It is gone.
+    Deleted,
 }
 
 impl Outcome {
@@ -248,6 +325,7 @@ impl Outcome {
             reused: false,
             cached_from: None,
             interrupted: 0,
+            changes: None,
         }
     }
 

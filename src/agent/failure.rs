@@ -21,6 +21,8 @@ pub enum Kind {
     Signal,
     /// The program says itself that it failed.
     Reported,
+    /// A budget does not hold the next request.
+    OverBudget,
     /// The program says itself that it needs an answer or a permission.
     Blocked,
     /// The program's output is not in the form that the plan says.
@@ -96,6 +98,7 @@ impl Failure {
     pub fn status(&self) -> Status {
         match self.kind {
             Kind::Blocked => Status::Blocked,
+            Kind::OverBudget => Status::OverBudget,
             Kind::TimedOut | Kind::Idle => Status::TimedOut,
             Kind::Empty | Kind::Unreadable => Status::InvalidOutput,
             Kind::Spawn(_) | Kind::ExitStatus | Kind::Signal | Kind::Reported => Status::Failed,
@@ -131,6 +134,7 @@ impl Failure {
             Kind::Signal => "signal",
             Kind::Reported => "agent_failed",
             Kind::Blocked => "blocked",
+            Kind::OverBudget => "budget",
             Kind::Unreadable => "unreadable_output",
             Kind::Empty => "empty_answer",
             Kind::TimedOut => "timeout",

@@ -4,9 +4,11 @@
 //! again; it writes nothing down; what it says while it works is news for people,
 //! never a result.
 
+mod access;
 mod answer;
 mod command;
 mod failure;
+mod gated;
 mod model;
 mod news;
 mod prompt;
@@ -22,13 +24,18 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub use access::{Access, Book};
 pub use failure::{Failure, Kind};
 
+use crate::limits::estimate::Estimates;
+use crate::limits::gate::Gate;
+use crate::limits::gates::Gates;
 use crate::model::Client;
 use crate::outcome::Usage;
 use crate::plan;
 use crate::process::Reaper;
 use crate::unit::Tokens;
+use request::Requests;
 
 /// Who can answer a prompt.
 ///
@@ -54,6 +61,8 @@ pub struct Ask {
     pub prompt: String,
     /// The system prompt, rendered.
     pub system: Option<String>,
+    /// What was said in the same conversation before, in order.
+    pub before: Vec<Exchange>,
     /// What the answer must satisfy. The agent asks for it as well as it can; whoever
     /// asked validates the answer.
     pub schema: Option<Arc<Value>>,
@@ -70,6 +79,17 @@ pub struct Ask {
     /// True when a transient failure will not be tried again: an agent with several
     /// models then goes on to the next one instead of reporting it.
     pub last_try: bool,
+    /// What its requests are made with: seat, accounts, and who hears of them.
+    pub access: Arc<Access>,
+}
+
+/// Something that was asked earlier in a conversation, and what was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// What was asked or told.
+    pub said: String,
+    /// What was answered.
+    pub answered: String,
 }
 
 /// An answer that was not good enough.
@@ -125,14 +145,34 @@ impl Default for Surroundings {
 
 /// The agents of a run, made from what the plan says about them.
 pub struct Agents {
-    client: Client,
+    requests: Requests,
     surroundings: Surroundings,
 }
 
 impl Agents {
     /// Agents that share one client and one environment.
     pub fn new(client: Client, surroundings: Surroundings) -> Agents {
-        Agents { client, surroundings }
+        let requests = Requests { client, gates: Gates::default(), estimates: Estimates::default() };
+        Agents { requests, surroundings }
+    }
+
+    /// The gate that an agent's first request passes, and its model there.
+    pub fn gate(
+        &self,
+        agent: &plan::Agent,
+        providers: &IndexMap<String, plan::Provider>,
+    ) -> Option<(Arc<Gate>, Arc<str>)> {
+        match &agent.kind {
+            plan::AgentKind::Model(settings) => {
+                let name = settings.models.first()?;
+                let gate = request::gate(&self.requests.gates, providers.get(&name.provider)?);
+                Some((gate, name.model.as_str().into()))
+            }
+            plan::AgentKind::Command(settings) => {
+                let gate = self.requests.gates.of_program(settings.argv.first()?);
+                Some((gate, "".into()))
+            }
+        }
     }
 
     /// The agent that a plan describes; `providers` are those of the same plan.
@@ -143,11 +183,12 @@ impl Agents {
     ) -> Box<dyn Agent + 'a> {
         match &agent.kind {
             plan::AgentKind::Model(settings) => {
-                let requests = request::Requests { client: &self.client };
-                Box::new(model::Model { requests, settings, providers })
+                Box::new(model::Model { requests: &self.requests, settings, providers })
             }
             plan::AgentKind::Command(settings) => {
-                Box::new(command::Program { surroundings: &self.surroundings, settings })
+                let name = settings.argv.first().map_or("(no program)", String::as_str);
+                let inner = Box::new(command::Program { surroundings: &self.surroundings, settings });
+                Box::new(gated::Gated { inner, gate: self.requests.gates.of_program(name), name })
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::unit::Tokens;
 
 /// A model with its settings, about to be asked.
 pub(super) struct Model<'a> {
-    pub(super) requests: Requests<'a>,
+    pub(super) requests: &'a Requests,
     pub(super) settings: &'a ModelAgent,
     pub(super) providers: &'a IndexMap<String, Provider>,
 }
@@ -72,6 +72,7 @@ fn another_may_help(failure: &Failure, last_try: bool) -> bool {
         | Kind::Signal
         | Kind::Reported
         | Kind::Blocked
+        | Kind::OverBudget
         | Kind::Unreadable
         | Kind::TimedOut
         | Kind::Idle => false,
@@ -110,10 +111,11 @@ impl Model<'_> {
                 seldom.text(progress.text, Tokens((progress.text.len() / 4) as u64));
             }
         };
-        let reply = match self.requests.send(name, provider, &request, bounds, &on_progress).await {
-            Ok(reply) => reply,
-            Err(failure) => return Err(Box::new(Failure::of_model(*failure, &agent))),
-        };
+        let reply =
+            match self.requests.send(&ask.access, name, provider, &request, bounds, &on_progress).await {
+                Ok(reply) => reply,
+                Err(failure) => return Err(failure),
+            };
         let bad = match reply.stop {
             Stop::Tools => {
                 let message = format!("{agent} asked for a tool, though it was given none");

@@ -1,13 +1,18 @@
 //! A prompt with the answers that were not good enough, as a conversation or as one text.
 //!
-//! Invariant: the prompt itself stands unchanged at the beginning of both.
+//! Invariant: the prompt itself stands unchanged in both, after what was said before.
 
-use super::Ask;
+use super::{Ask, Exchange};
 use crate::model::{Message, schema};
 
 /// The whole of it for a model. `in_words`: the schema is asked for in the prompt, too.
 pub(super) fn conversation(ask: &Ask, in_words: bool) -> Vec<Message> {
-    let mut messages = vec![Message::User(first(ask, in_words))];
+    let mut messages = Vec::with_capacity(2 * (ask.before.len() + ask.earlier.len()) + 1);
+    for exchange in &ask.before {
+        messages.push(Message::User(exchange.said.clone()));
+        messages.push(Message::Assistant(exchange.answered.clone()));
+    }
+    messages.push(Message::User(first(ask, in_words)));
     for earlier in &ask.earlier {
         // No provider takes an empty message.
         let blank = earlier.answer.trim().is_empty();
@@ -21,6 +26,14 @@ pub(super) fn conversation(ask: &Ask, in_words: bool) -> Vec<Message> {
 /// The whole of it for a program, which has no conversation.
 pub(super) fn text(ask: &Ask) -> String {
     let mut text = first(ask, true);
+    if !ask.before.is_empty() {
+        let said = |exchange: &Exchange| {
+            let Exchange { said, answered } = exchange;
+            format!("{}\n<answer>\n{}\n</answer>\n\n", said.trim_end(), answered.trim_end())
+        };
+        let before: String = ask.before.iter().map(said).collect();
+        text = format!("So far in this conversation:\n\n{before}Now:\n\n{text}");
+    }
     if let Some(system) = &ask.system {
         text = format!("{system}\n\n{text}");
     }

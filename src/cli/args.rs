@@ -51,6 +51,10 @@ pub enum Command {
     Show(Show),
     /// Write a report of a run, live or past: a page to look at, or what a CI system reads.
     Report(Report),
+    /// Bring the answers of a finished run together another way; nothing is called again.
+    Reconcile(Reconcile),
+    /// How far the answers of a run agree, or what changed between two runs.
+    Compare(Compare),
     /// List runs, newest first.
     List(List),
     /// Print what a run reported, and what it reports from now on.
@@ -64,6 +68,9 @@ pub enum Command {
     Wait(Wait),
     /// End a run that another process is at, as Ctrl-C would; it can be resumed.
     Stop(Stop),
+    /// Bring what a call changed in its own workspace into your files, or onto a branch.
+    #[command(after_long_help = super::exit::help())]
+    Apply(super::apply::Apply),
     /// Remove runs.
     Rm(Rm),
     /// Remove old runs.
@@ -146,6 +153,9 @@ pub struct How {
     /// Never ask at the terminal: an `ask` call needs an answer or a default.
     #[arg(long)]
     pub no_input: bool,
+    /// A limit of the run instead of the plan's: tokens=800k, cost=2.50, time=1h, calls=2000; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub limit: Vec<String>,
 }
 
 /// How to print a result.
@@ -257,6 +267,43 @@ pub enum Ci {
     Gitlab,
 }
 
+/// `fanout reconcile`.
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// The run, by its name or the start of it; `last` for the newest.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// How: `collect`, `compare`, `vote`, `merge`, `best`.
+    #[arg(long, value_name = "STRATEGY")]
+    pub strategy: Option<String>,
+    /// Only these calls; may be repeated. Default: those that no other call consumed.
+    #[arg(long, value_name = "CALL", value_delimiter = ',')]
+    pub of: Vec<String>,
+    /// A key of the step, its value as YAML; may be repeated: `--set on=/verdict`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The step's keys from a YAML file; `--set` wins.
+    #[arg(long, short, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// How to print the result on standard output.
+    #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+}
+
+/// `fanout compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The run, by its name or the start of it; `last` for the newest.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Calls of it that are compared with each other, or one other run.
+    #[arg(value_name = "CALL|RUN")]
+    pub with: Vec<String>,
+    /// How to print the result on standard output.
+    #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+}
+
 /// `fanout show`.
 #[derive(Debug, Args)]
 pub struct Show {
@@ -269,6 +316,9 @@ pub struct Show {
     /// Only the call's output, byte for byte.
     #[arg(long, requires = "call")]
     pub raw: bool,
+    /// Only what the call changed in its own workspace, as a patch.
+    #[arg(long, requires = "call", conflicts_with = "raw")]
+    pub diff: bool,
     /// How to print it.
     #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     pub output: Output,
@@ -405,6 +455,9 @@ pub struct Rm {
     /// The runs, each by its name or the start of it.
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<String>,
+    /// Also where a workspace holds work that is written down nowhere else.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `fanout gc`.

@@ -46,10 +46,18 @@ fn rows(plan: &Plan, graph: &CallGraph) -> Vec<Row> {
         call::range("calls_made", expansion.total)
             .note(&format!("`limits.calls` allows {}", plan.limits.calls)),
     );
+    let estimate = super::estimate::of(plan, graph);
+    if estimate.requests.most != Some(0) {
+        rows.push(call::range("requests", estimate.requests));
+        rows.push(call::range("tokens", estimate.tokens).note(&estimate.shown_tokens()));
+        let shown = format!("{}; prices: {}", estimate.shown_cost(), crate::limits::price::SOURCE);
+        rows.push(call::range("cost_usd_millionths", estimate.cost).note(&shown));
+    }
     rows.push(turns(plan, graph));
     let path = graph.longest_chain();
     rows.push(Row::new("critical_path", ids(plan, &path)).shown(chain(plan, &path)));
     rows.push(Row::map("agents", agents(plan)));
+    rows.extend(plan.parent.iter().map(|parent| Row::map("parent", parent_rows(parent))));
     rows.push(Row::map("keys", keys(plan)));
     let vars = plan.vars.iter().map(|(name, value)| {
         let given = plan.given_vars.contains_key(name);
@@ -96,6 +104,13 @@ fn agents(plan: &Plan) -> Vec<Row> {
         Row::map(&name, rows)
     });
     agents.collect()
+}
+
+/// Who reasons for the parent: no tools, one answer.
+fn parent_rows(agent: &Agent) -> Vec<Row> {
+    let mut rows = vec![Row::new("agent", json!(agent.name))];
+    rows.extend(agent_rows(agent).into_iter().filter(|row| !["tools", "max_turns"].contains(&row.key())));
+    rows
 }
 
 fn agent_rows(agent: &Agent) -> Vec<Row> {
@@ -146,21 +161,23 @@ fn keys(plan: &Plan) -> Vec<Row> {
         if !seen.insert(std::ptr::from_ref(plan)) {
             continue;
         }
+        let mut reads = |agent: &'_ Agent| {
+            let models = match &agent.kind {
+                AgentKind::Model(model) => model.models.as_slice(),
+                AgentKind::Command(_) => &[],
+            };
+            for provider in models.iter().filter_map(|model| plan.providers.get(&model.provider)) {
+                let Some(key) = &provider.api_key_env else { continue };
+                let readers: &mut Vec<&str> = keys.entry(key).or_default();
+                if !readers.contains(&provider.name.as_str()) {
+                    readers.push(&provider.name);
+                }
+            }
+        };
+        plan.parent.iter().for_each(|parent| reads(parent));
         for call in &plan.calls {
             match &call.action {
-                Action::Prompt { agent, .. } => {
-                    let models = match &agent.kind {
-                        AgentKind::Model(model) => model.models.as_slice(),
-                        AgentKind::Command(_) => &[],
-                    };
-                    for provider in models.iter().filter_map(|model| plan.providers.get(&model.provider)) {
-                        let Some(key) = &provider.api_key_env else { continue };
-                        let readers = keys.entry(key).or_default();
-                        if !readers.contains(&provider.name.as_str()) {
-                            readers.push(&provider.name);
-                        }
-                    }
-                }
+                Action::Prompt { agent, .. } => reads(agent),
                 Action::Plan { plan, .. } => open.push(plan),
                 Action::Run(_)
                 | Action::Reconcile(_)
@@ -181,6 +198,8 @@ fn limits(limits: &Limits) -> Vec<Row> {
     vec![
         Row::new("concurrency", json!(limits.concurrency)).default_if(limits.concurrency == 8),
         Row::new("calls", json!(limits.calls)).default_if(limits.calls == 1000),
+        Row::optional("tokens", limits.budget.tokens.map(unit::tokens)),
+        Row::optional("cost", limits.budget.cost.map(|cost| json!(cost.0 as f64 / 1e6))),
         Row::optional("time", limits.time.map(unit::duration)),
         Row::new("background", json!(background)).default_if(limits.background == AtEnd::Wait),
     ]
@@ -195,6 +214,7 @@ fn step(plan: &Plan, step: &Reconcile) -> Vec<Row> {
         Row::optional("min", step.min.map(quantity)),
     ];
     rows.extend(strategy.command.iter().map(|command| Row::new("command", call::command(command))));
+    rows.extend(strategy.prompt.iter().map(|prompt| Row::new("prompt", json!(*prompt.source))));
     rows.extend(strategy.settings.iter().map(|(key, value)| Row::new(key, value.clone())));
     rows
 }

@@ -72,16 +72,21 @@ fn is_of(record: &Record, call: &str) -> bool {
         | Event::ToolStarted { instance, .. }
         | Event::ToolEnded { instance, .. }
         | Event::JobEnded { instance, .. }
+        | Event::WorkspaceMade { instance, .. }
         | Event::SubagentPlanned { within: instance, .. }
         | Event::CallFinished { instance, .. }
         | Event::NotificationPosted { instance, .. } => matches(instance),
         Event::CallExpanded { call: id, .. }
         | Event::QuestionAsked { call: id, .. }
+        | Event::ConflictsFound { step: id, .. }
         | Event::QuestionAnswered { call: id, .. } => id.as_str() == call,
         Event::RunStarted(_)
         | Event::RunResumed { .. }
         | Event::ResultsForgotten { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::NotificationsDrained { .. }
         | Event::StopRequested { .. }
         | Event::Reconciled { .. }

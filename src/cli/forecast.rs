@@ -16,6 +16,7 @@ use super::{Complaint, exit};
 use crate::event::{Event, Record};
 use crate::id::{CallId, InstanceId};
 use crate::journal::{Journal, Listener, Nowhere, Options, Past, Salvage};
+use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::outcome::{Outcome, Status, Usage};
 use crate::plan::OnInterrupt;
@@ -23,7 +24,8 @@ use crate::report::fold::RunView;
 use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
 use crate::run::stop::Stop;
-use crate::run::{REHEARSED, World};
+use crate::run::{REHEARSED, Races, World};
+use crate::workspace::Workspaces;
 
 /// How each instance ended in a rehearsal, in the order in which it did.
 pub type Heard = Vec<(InstanceId, Outcome)>;
@@ -65,12 +67,16 @@ pub fn rehearse(
             cache: None,
             agents: run::agents(&ready.plan, &run, None),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
+            ledger: Arc::default(),
+            history: History::default(),
             stop: Stop::default(),
             asker: None,
             answers: HashMap::new(),
             only: only.clone(),
             environment: Arc::new(super::load::environment()),
             reaper: None,
+            races: Races::default(),
+            workspaces: Workspaces::default(),
             census: Mutex::default(),
         });
         // How it ends says nothing: most of it was not done.

@@ -25,6 +25,9 @@ pub struct Started {
     /// `--concurrency`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// `--limit`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<String>,
     /// The files that the plan is made of besides itself: prompts, includes, other plans.
     #[serde(default)]
     pub files: BTreeMap<String, String>,

@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Complaint;
 use super::args::PlanArgs;
 use super::diagnostics;
 use super::kept::Kept;
 use super::terminal::Terminal;
-use crate::graph::CallGraph;
+use super::{Complaint, estimate};
 use crate::graph::lint::{LintContext, lint};
+use crate::graph::{CallGraph, Expansion, Range};
+use crate::limits::price;
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources};
+use crate::plan::workspace::Base;
 use crate::plan::{Environment, Given, Loaded, Plan, SettingsFault};
 use crate::reconcile;
+use crate::workspace;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +106,7 @@ fn check(
         let graph = CallGraph::of(&plan);
         let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
         found.extend(lint(&plan, &graph, &LintContext { ci }));
+        found.extend(estimate::unpriced(&plan));
         (Arc::new(plan), graph)
     });
     let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
@@ -164,6 +168,7 @@ pub fn given(args: &PlanArgs) -> Result<Given, Complaint> {
         vars_files: args.vars_file.clone(),
         environment,
         settings_check: Some(check_settings),
+        workspace_check: Some(check_workspace),
         ..Given::default()
     })
 }
@@ -180,11 +185,37 @@ fn check_settings(
     })
 }
 
+/// Asks those who make workspaces whether they can.
+fn check_workspace(folder: &std::path::Path, base: &Base) -> Result<(), SettingsFault> {
+    let fault =
+        |message: String, help: &str| SettingsFault { key: String::new(), message, help: help.to_owned() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| fault(error.to_string(), "free some memory or threads"))?;
+    runtime.block_on(workspace::survey(folder, base)).map_err(|error| fault(error.to_string(), error.help()))
+}
+
 /// The process's environment, as far as it is text.
 pub fn environment() -> HashMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// What a plan can come to; nothing for one without prompts.
+fn leads_to(ready: &Ready) -> String {
+    let made = Expansion::of(&ready.plan, &ready.graph).total;
+    let estimate = estimate::of(&ready.plan, &ready.graph);
+    if estimate.requests == Range::exactly(0) {
+        return String::new();
+    }
+    format!(
+        "it makes {made} calls (`limits.calls` allows {}), {} model requests, {} tokens; cost {} (prices: {})\n",
+        ready.plan.limits.calls,
+        estimate.requests,
+        estimate.shown_tokens(),
+        estimate.shown_cost(),
+        price::SOURCE,
+    )
 }
 
 /// What `fanout validate` says of a plan that is right.
@@ -193,9 +224,10 @@ pub fn summary(ready: &Ready) -> String {
     let turns = ready.graph.turn_count();
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     format!(
-        "{}: {calls} call{} in {turns} turn{}, no errors\n",
+        "{}: {calls} call{} in {turns} turn{}, no errors\n{}",
         ready.plan.file.display(),
         plural(calls),
-        plural(turns)
+        plural(turns),
+        leads_to(ready),
     )
 }

@@ -4,12 +4,15 @@
 //! exit statuses. It decides nothing about a run; it builds what a run needs and shows
 //! what came of it.
 
+pub mod apply;
 pub mod args;
 pub mod ask;
 pub mod cache;
+pub mod compare;
 pub mod detach;
 pub mod diagnostics;
 pub mod earlier;
+mod estimate;
 pub mod exit;
 pub mod explain;
 pub mod follow;
@@ -19,9 +22,11 @@ pub mod held;
 pub mod init;
 pub mod kept;
 pub mod kill_at;
+mod limit;
 pub mod list;
 pub mod load;
 pub mod past;
+pub mod reconcile;
 pub mod remove;
 pub mod report;
 pub mod resume;
@@ -128,12 +133,15 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         }
         Command::Show(options) => past::show(&options, terminal),
         Command::Report(options) => report::report(&options, terminal),
+        Command::Reconcile(options) => reconcile::reconcile(&options, terminal),
+        Command::Compare(options) => compare::compare(&options, terminal),
         Command::List(options) => list::list(&options, terminal),
         Command::Logs(options) => follow::logs(&options, terminal),
         Command::Attach(options) => follow::attach(&options, terminal),
         Command::Serve(options) => serve::serve(&options, terminal),
         Command::Wait(options) => held::wait(&options, terminal),
         Command::Stop(options) => held::stop(&options, terminal),
+        Command::Apply(options) => apply::apply(&options, terminal),
         Command::Rm(options) => remove::rm(&options, terminal),
         Command::Gc(options) => remove::gc(&options, terminal),
         Command::Cache(options) => cache::cache(&options, terminal),

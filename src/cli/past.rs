@@ -10,6 +10,7 @@ use super::run::{journal_complaint, root};
 use super::terminal::Terminal;
 use super::{Complaint, exit};
 use crate::journal::{self, RunState};
+use crate::outcome::Outcome;
 use crate::report::fold::RunView;
 use crate::report::{json_lines, markdown, result_json, result_yaml, results, sanitise};
 
@@ -47,7 +48,8 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
     view.live = past.state == RunState::Running;
     match &options.call {
         None => out(&result(&view, options.output, terminal))?,
-        Some(call) if options.raw => out(&raw(&view, call)?)?,
+        Some(call) if options.raw => out(&raw(&view, call, &output)?)?,
+        Some(call) if options.diff => out(&raw(&view, call, &diff)?)?,
         Some(call) => out(&one(&view, call, options.output, terminal)?)?,
     }
     Ok(0)
@@ -60,7 +62,7 @@ pub fn result(view: &RunView, output: Output, terminal: &Terminal) -> String {
         Output::Json => {
             result_json::render(view).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}\n"))
         }
-        Output::Yaml => yaml(&result_json::document(view)),
+        Output::Yaml => document(&result_json::document(view), output),
         Output::Markdown => markdown::render(view),
     }
 }
@@ -70,36 +72,44 @@ pub fn plain_result(view: &RunView, terminal: &Terminal) -> String {
     results::render_quietly(view, &terminal.out_style())
 }
 
-/// A document as YAML.
-pub fn yaml(document: &Value) -> String {
-    result_yaml::render(document).unwrap_or_else(|error| format!("# {error}\n"))
+/// A document of JSON as text: YAML where that is asked for, else JSON that is safe to look at.
+pub fn document(document: &Value, output: Output) -> String {
+    match output {
+        Output::Yaml => result_yaml::render(document).unwrap_or_else(|error| format!("# {error}\n")),
+        Output::Json | Output::Text | Output::Markdown => {
+            format!("{}\n", sanitise::json(&format!("{document:#}")))
+        }
+    }
 }
 
 fn one(view: &RunView, call: &str, output: Output, terminal: &Terminal) -> Result<String, Complaint> {
     if matches!(output, Output::Json | Output::Yaml) {
-        let document = result_json::document(view);
-        let calls = document["calls"].as_array().map_or(&[][..], Vec::as_slice);
+        let whole = result_json::document(view);
+        let calls = whole["calls"].as_array().map_or(&[][..], Vec::as_slice);
         let found = calls.iter().find(|entry| entry["id"] == call);
-        let text = |entry: &Value| match output {
-            Output::Yaml => yaml(entry),
-            Output::Json | Output::Text | Output::Markdown => {
-                format!("{}\n", sanitise::json(&format!("{entry:#}")))
-            }
-        };
-        return found.map(text).ok_or_else(|| no_such_call(&ids(view), call));
+        return found.map(|entry| document(entry, output)).ok_or_else(|| no_such_call(&ids(view), call));
     }
     results::render_one(view, call, &terminal.out_style()).ok_or_else(|| no_such_call(&ids(view), call))
 }
 
-/// The output as it came. Nothing is made safe for a terminal: it is meant for a file or a program.
-fn raw(view: &RunView, name: &str) -> Result<String, Complaint> {
+fn output(outcome: &Outcome) -> String {
+    outcome.output.text.to_string()
+}
+
+/// What it changed in its own workspace; nothing where it had none.
+fn diff(outcome: &Outcome) -> String {
+    outcome.changes.as_ref().map(|changes| changes.patch.to_string()).unwrap_or_default()
+}
+
+/// A text of an outcome as it came. Nothing is made safe for a terminal: it is meant for a file or a program.
+fn raw(view: &RunView, name: &str, of: &dyn Fn(&Outcome) -> String) -> Result<String, Complaint> {
     let instances =
         view.calls.iter().flat_map(|call| call.each().map(move |(id, instance)| (call, id, instance)));
     let mut texts = Vec::new();
     for (call, id, instance) in instances {
         if id.to_string() == name || call.id().as_str() == name {
             match &instance.outcome {
-                Some(outcome) => texts.push(outcome.output.text.to_string()),
+                Some(outcome) => texts.push(of(outcome)),
                 None => return Err(Complaint::usage(format!("`{id}` has not ended yet"))),
             }
         }

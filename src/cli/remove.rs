@@ -2,17 +2,19 @@
 //!
 //! Invariant: a run that a process is at is never removed.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Complaint;
 use super::args::{Gc, Rm};
 use super::past::find;
 use super::run::{journal_complaint, root};
 use super::terminal::Terminal;
+use super::{Complaint, exit};
 use crate::journal::{self, RunState, RunSummary};
 use crate::unit;
+use crate::workspace::Workspaces;
 
 /// What `gc` keeps where the person does not say: the runs of a month.
 const DAYS: u64 = 30;
@@ -25,6 +27,12 @@ pub fn rm(options: &Rm, terminal: &Terminal) -> Result<u8, Complaint> {
     // All are looked up first: a typing error removes nothing.
     let dirs: Vec<_> = options.runs.iter().map(|run| find(Some(run))).collect::<Result<_, _>>()?;
     for dir in dirs {
+        let held = leave(&dir, options.force)?;
+        if let Some(held) = held {
+            return Err(Complaint::usage(format!(
+                "{held}; `fanout resume` saves it, `fanout rm --force` removes it"
+            )));
+        }
         journal::remove(&dir).map_err(|error| journal_complaint(&error))?;
         terminal.err(&format!("removed {}\n", dir.file_name().unwrap_or_default().to_string_lossy()));
     }
@@ -44,6 +52,10 @@ pub fn gc(options: &Gc, terminal: &Terminal) -> Result<u8, Complaint> {
     let runs = journal::list(&root()).map_err(|error| journal_complaint(&error))?;
     let old = old(&runs, older_than, options.keep, Timestamp::now());
     for run in &old {
+        if let Some(held) = if options.dry_run { None } else { leave(&run.dir, false)? } {
+            terminal.err(&format!("kept {}: {held}\n", run.run));
+            continue;
+        }
         if !options.dry_run {
             journal::remove(&run.dir).map_err(|error| journal_complaint(&error))?;
         }
@@ -54,6 +66,22 @@ pub fn gc(options: &Gc, terminal: &Terminal) -> Result<u8, Complaint> {
         terminal.err("nothing to remove\n");
     }
     Ok(0)
+}
+
+/// Takes away what a run has left in the person's repository; says what may not be lost, if there is such.
+fn leave(dir: &Path, force: bool) -> Result<Option<String>, Complaint> {
+    let run = dir.file_name().unwrap_or_default().to_string_lossy();
+    if journal::holder(dir).is_some() || !dir.join("workspace").exists() {
+        return Ok(None);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Complaint { code: exit::BUG, message: format!("cannot start: {error}") })?;
+    let workspaces = Workspaces::new(dir, &run, None);
+    match runtime.block_on(workspaces.leave(force)) {
+        Ok(()) => Ok(None),
+        Err(held) => Ok(Some(held.to_string())),
+    }
 }
 
 /// A length of time, in days too.

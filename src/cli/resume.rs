@@ -9,17 +9,15 @@ use super::args::{Output, PlanArgs, Resume};
 use super::forecast::{self, Forecast};
 use super::kept::Kept;
 use super::load::{self, Loading, Ready};
-use super::past::yaml;
 use super::run::{Doing, answers, go, journal_complaint};
 use super::terminal::Terminal;
-use super::{Complaint, exit, kill_at, past, report};
+use super::{Complaint, exit, kill_at, limit, past, report};
 use crate::graph::CallGraph;
 use crate::id::CallId;
 use crate::journal::{self, Journal, Options, Past, Salvage};
 use crate::outcome::Status;
 use crate::plan::Plan;
 use crate::report::fold::RunView;
-use crate::report::sanitise;
 
 /// `fanout resume`.
 ///
@@ -31,7 +29,10 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
     let salvage = if options.salvage { Salvage::Yes } else { Salvage::No };
     let earlier = journal::read_with(&dir, salvage).map_err(|error| journal_complaint(&error))?;
     let kept = Kept::read(&dir);
-    let ready = plan_of(&earlier, &kept, terminal)?;
+    let mut ready = plan_of(&earlier, &kept, terminal)?;
+    for limits in [&kept.started.limits, &options.how.limit] {
+        limit::apply(Arc::make_mut(&mut ready.plan), limits)?;
+    }
     let changed = kept.changed(&ready.kept, &earlier.head.plan);
     let view = report::view(&earlier.records, &report::redactor(&[]));
     let redo = from(&ready, &options.from)?;
@@ -49,10 +50,9 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
         let heard = forecast::rehearse(&dir, &ready, (&only, &redo), salvage)?;
         let forecast = Forecast::of(&earlier, &view, &ready, &heard, (changed, &redo));
         if options.dry_run {
-            let text = if options.how.output == Output::Yaml {
-                yaml(&forecast.json())
-            } else if options.how.json || options.how.output == Output::Json {
-                format!("{}\n", sanitise::json(&format!("{:#}", forecast.json())))
+            let document = matches!(options.how.output, Output::Json | Output::Yaml);
+            let text = if options.how.json || document {
+                past::document(&forecast.json(), options.how.output)
             } else {
                 forecast.text(&terminal.out_style())
             };

@@ -8,13 +8,14 @@ use super::args::{How, Output, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, detach, earlier, exit, kill_at, past, report, select, signals, told};
+use super::{Complaint, detach, earlier, exit, kill_at, limit, past, report, select, signals, told};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
 use crate::id::{CallId, RunId};
 use crate::journal::cache::Cache;
 use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
+use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
 use crate::notify;
@@ -25,7 +26,8 @@ use crate::report::live::{self, End, Handle, Target};
 use crate::report::redact::Redactor;
 use crate::report::style::Style;
 use crate::run::stop::Stop;
-use crate::run::{Finished, RunError, World};
+use crate::run::{Finished, Races, RunError, World};
+use crate::workspace::Workspaces;
 
 /// `fanout run`.
 ///
@@ -42,6 +44,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     if let Some(places) = options.concurrency {
         Arc::make_mut(&mut ready.plan).limits.concurrency = places.max(1);
     }
+    limit::apply(Arc::make_mut(&mut ready.plan), &options.how.limit)?;
     let only = select::selection(&ready.plan, &ready.graph, &options.only)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let plan = Arc::clone(&ready.plan);
@@ -51,6 +54,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
         let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
         let mut kept = ready.kept.clone();
         kept.started.concurrency = options.concurrency;
+        kept.started.limits.clone_from(&options.how.limit);
         kept.started.only = only.as_ref().map(|only| {
             plan.calls.iter().filter(|call| only.contains(&call.id)).map(|call| call.id.to_string()).collect()
         });
@@ -164,12 +168,18 @@ pub fn go(
             agents: agents(&ready.plan, &run, reaper.clone()),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls)
                 .with_made(earlier.map_or(0, earlier::made)),
+            ledger: Arc::default(),
+            history: earlier.map_or_else(History::default, |past| {
+                History::of(past.records.iter().map(|record| &record.event))
+            }),
             stop: Stop::default(),
             asker: can_ask(how, terminal)
                 .then(|| Arc::new(Person::new(Arc::clone(&display), terminal.err_style())) as _),
             answers,
             only,
             environment: Arc::new(load::environment()),
+            races: Races::default(),
+            workspaces: Workspaces::new(journal.dir(), run.as_str(), reaper.clone()),
             reaper,
             census: Mutex::default(),
             journal,

@@ -59,26 +59,33 @@ pub fn serve(options: &Serve, terminal: &Terminal) -> Result<u8, Complaint> {
     drop(past);
     let bug = |what: &str| Complaint { code: exit::BUG, message: format!("cannot start: {what}") };
     let token = token().map_err(|error| bug(&error.to_string()))?;
-    let view = RunView { live: state == RunState::Running, ..RunView::default() };
+    let mut view = RunView::default();
+    view.live = state == RunState::Running;
     let shown = Arc::new(Shown { view: Mutex::new(view), version: watch::Sender::new(0) });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| bug(&error.to_string()))?;
     runtime.block_on(async {
         let asked = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port.unwrap_or(0)));
-        let refused = |error| Complaint { code: exit::FAILED, message: format!("cannot listen on {asked}: {error}") };
+        let refused =
+            |error| Complaint { code: exit::FAILED, message: format!("cannot listen on {asked}: {error}") };
         let listener = TcpListener::bind(asked).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        let interrupt = tokio::signal::ctrl_c();
+        tokio::pin!(interrupt);
+        // Listened for before anybody can know that there is something to end.
+        let _ = futures::poll!(&mut interrupt);
         // Read whole before the address is known to anybody.
         let (ready, first) = tokio::sync::oneshot::channel();
         watch_run(dir, Arc::clone(&shown), ready);
         first.await.map_err(|_| bug("the run cannot be followed"))??;
         let out = |text: &str| terminal.out(text).map_err(|error| Complaint::output(&error));
         out(&format!("http://{address}/{token}/\n"))?;
-        terminal.err(&format!("{run} is shown there until Ctrl-C; the address is a key, keep it to yourself\n"));
+        terminal
+            .err(&format!("{run} is shown there until Ctrl-C; the address is a key, keep it to yourself\n"));
         let front = Arc::new(http::Front { port: address.port(), token });
         tokio::select! {
             () = answer_all(&listener, &front, &shown) => {}
-            _ = tokio::signal::ctrl_c() => {}
+            _ = &mut interrupt => {}
         }
         Ok(0)
     })
@@ -92,11 +99,7 @@ fn token() -> Result<String, getrandom::Error> {
 }
 
 /// Keeps the view up with the run, on a thread of its own that ends with the process.
-fn watch_run(
-    dir: PathBuf,
-    shown: Arc<Shown>,
-    ready: tokio::sync::oneshot::Sender<Result<(), Complaint>>,
-) {
+fn watch_run(dir: PathBuf, shown: Arc<Shown>, ready: tokio::sync::oneshot::Sender<Result<(), Complaint>>) {
     let redactor = report::redactor(&[]);
     let mut ready = Some(ready);
     std::thread::spawn(move || {
@@ -159,7 +162,8 @@ async fn answer(mut stream: TcpStream, front: &http::Front, shown: &Shown) {
 /// Tells a page of every change, until it is closed.
 async fn tell(mut stream: TcpStream, shown: &Shown) {
     let mut version = shown.version.subscribe();
-    let first = http::write(&mut stream, &Answer::news(), true);
+    let head = Answer::news();
+    let first = http::write(&mut stream, &head, true);
     if !matches!(tokio::time::timeout(PATIENCE, first).await, Ok(Ok(()))) {
         return;
     }

@@ -5,6 +5,7 @@
 //! `--json` and every report are made of these records, so a change of a name
 //! here is a change of the format.
 
+mod request;
 mod talk;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
 use crate::outcome::{Cause, Outcome, Status};
 use crate::unit::{Tokens, millis};
+pub use request::{RequestFinished, RequestStarted};
 pub use talk::{JobStatus, ModelAnswer, ToolAsked};
 
 /// The version of the record format; readers refuse a higher one.
@@ -82,6 +84,23 @@ pub enum Event {
         /// Tokens received so far, where known.
         tokens: Tokens,
     },
+    /// Volatile: a call waits until it may make a request. It holds no place meanwhile.
+    CallWaiting {
+        /// Which instance.
+        instance: InstanceId,
+        /// For whom: `anthropic/claude-sonnet-5`, a program's name.
+        on: String,
+        /// `queue` (others go first), `rate_limit` (the provider said until when), `overload`, `rate`
+        /// (a declared or learned rate), `budget` (others have reserved what is left).
+        reason: String,
+        /// For how long, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none", rename = "left_ms")]
+        left: Option<Millis>,
+    },
+    /// A request to a model, or the start of a program that asks models itself, is about to be made.
+    RequestStarted(RequestStarted),
+    /// It is over.
+    RequestFinished(RequestFinished),
     /// An attempt failed; `retry_in` says whether another follows.
     AttemptFailed {
         /// Which instance.
@@ -178,6 +197,17 @@ pub enum Event {
         /// The call.
         call: PlannedCall,
     },
+    /// An instance got a workspace of its own.
+    WorkspaceMade {
+        /// Which one.
+        instance: InstanceId,
+        /// `worktree` or `clone`.
+        isolation: String,
+        /// Its folder.
+        path: String,
+        /// The commit that it starts from.
+        commit: String,
+    },
     /// An instance ended. Durable before any dependent starts and before it is shown.
     CallFinished {
         /// Which one.
@@ -234,6 +264,15 @@ pub enum Event {
         /// The result as text.
         text: String,
     },
+    /// The answers that a parent step read disagree, and it left that open.
+    ConflictsFound {
+        /// The `reconcile` call, or `(reconcile)` for the plan's last step.
+        step: CallId,
+        /// How many conflicts there are.
+        count: u32,
+        /// A sentence for each of the first 20.
+        messages: Vec<String>,
+    },
     /// Something that people should know and that is nobody's outcome: a limit that was lowered, a leak that was cleaned up.
     Warned {
         /// Stable code.
@@ -260,7 +299,7 @@ pub enum Event {
 impl Event {
     /// True for news that is shown but never written down.
     pub fn is_volatile(&self) -> bool {
-        matches!(self, Event::CallProgressed { .. })
+        matches!(self, Event::CallProgressed { .. } | Event::CallWaiting { .. })
     }
 }
 

@@ -28,6 +28,8 @@ pub struct CallGraph {
     dependents: Edges,
     /// The turn of each call, from 1.
     turn: Vec<u32>,
+    /// How many calls the longest chain behind each call has.
+    ahead: Vec<u32>,
     /// Every call once: turn by turn, in plan order inside a turn. A topological order.
     order: Vec<u32>,
     /// Where each turn begins in `order`, and its end as the last element.
@@ -56,7 +58,8 @@ impl CallGraph {
         let dependents = needs.reversed();
         let turn = turns_of(&needs, &dependents);
         let (order, starts) = by_turn(&turn);
-        CallGraph { needs, dependents, turn, order, starts }
+        let ahead = ahead_of(&dependents, &order);
+        CallGraph { needs, dependents, turn, ahead, order, starts }
     }
 
     /// How many calls there are.
@@ -100,6 +103,11 @@ impl CallGraph {
     /// in its turn like any other, and who needs it comes after it.
     pub fn turn(&self, call: usize) -> u32 {
         self.turn.get(call).copied().unwrap_or(0)
+    }
+
+    /// How many calls the longest chain behind a call has: 0 for one that nothing needs.
+    pub fn ahead(&self, call: usize) -> u32 {
+        self.ahead.get(call).copied().unwrap_or(0)
     }
 
     /// How many turns there are.
@@ -185,6 +193,16 @@ fn turns_of(needs: &Edges, dependents: &Edges) -> Vec<u32> {
         turn[call] = 1;
     }
     turn
+}
+
+/// The length of the longest chain behind every call; `order` is a topological one.
+fn ahead_of(dependents: &Edges, order: &[u32]) -> Vec<u32> {
+    let mut ahead = vec![0_u32; order.len()];
+    for call in positions(order).rev() {
+        let behind = dependents.of(call).map(|link| ahead[link.call] + 1).max();
+        ahead[call] = behind.unwrap_or(0);
+    }
+    ahead
 }
 
 /// The calls sorted by turn, stably, and where each turn begins (and the last one ends).

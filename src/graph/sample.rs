@@ -10,10 +10,12 @@ use crate::plan::diagnostic::Span;
 use crate::plan::template::{
     self, CallShape, Destination, Expression, Known, Names, ScalarText, Style, Template,
 };
+use crate::plan::workspace::Workspace;
 use crate::plan::{
-    Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput,
-    CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt,
-    OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy, ToolGrant,
+    Accept, Action, Agent, AgentKind, Api, AtEnd, Budget, Call, Command, CommandAgent, CommandInput,
+    CommandOutput, CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError,
+    OnInterrupt, OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy,
+    ToolGrant,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -33,6 +35,7 @@ impl Sample {
             api_key_env: Some("ANTHROPIC_API_KEY".to_owned()),
             rate: DeclaredRate::default(),
             headers: Vec::new(),
+            prices: Vec::new(),
         };
         Sample {
             plan: Plan {
@@ -45,7 +48,15 @@ impl Sample {
                 given_vars: serde_json::Map::new(),
                 providers: IndexMap::from([("anthropic".to_owned(), anthropic)]),
                 agents: IndexMap::from([("explore".to_owned(), explore)]),
-                limits: Limits { concurrency: 8, calls: 1000, time: None, background: AtEnd::Wait },
+                mcp: IndexMap::new(),
+                parent: None,
+                limits: Limits {
+                    concurrency: 8,
+                    calls: 1000,
+                    time: None,
+                    budget: Budget::default(),
+                    background: AtEnd::Wait,
+                },
                 calls: Vec::new(),
                 reconcile: Reconcile {
                     at: span(9000),
@@ -198,10 +209,12 @@ impl Sample {
             on_interrupt: OnInterrupt::Retry,
             on_error: OnError::Continue,
             output: OutputSpec { format: Format::Text, schema: None, max_bytes: Bytes(1 << 20), file: None },
+            workspace: Workspace::default(),
             check: None,
             attempts: 1,
             repeat: None,
             cache: crate::plan::Cache::Off,
+            budget: Budget::default(),
             pass: Pass {
                 fields: Vec::new(),
                 max_tokens: Tokens(16_000),
@@ -269,7 +282,7 @@ pub(crate) fn command_agent(name: &str, argv: &[&str]) -> Agent {
 
 /// A strategy without settings.
 pub(crate) fn strategy(name: &str) -> Strategy {
-    Strategy { name: name.to_owned(), settings: serde_json::Map::new(), command: None }
+    Strategy { name: name.to_owned(), settings: serde_json::Map::new(), command: None, prompt: None }
 }
 
 /// A template that knows no calls.

@@ -60,16 +60,21 @@ impl Talks {
             | Event::ResultsForgotten { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::AttemptFailed { .. }
             | Event::AttemptFinished { .. }
             | Event::ModelAsked { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }
             | Event::QuestionAsked { .. }
             | Event::QuestionAnswered { .. }
             | Event::StopRequested { .. }
             | Event::Reconciled { .. }
+            | Event::ConflictsFound { .. }
             | Event::Warned { .. }
             | Event::NoticeDelivered { .. }
             | Event::RunFinished(_) => {}

@@ -318,14 +318,19 @@ fn is_last_word(event: &Event) -> bool {
         | Event::RunFinished(_) => true,
         Event::RunStarted(_)
         | Event::RunResumed { .. }
+        | Event::ConflictsFound { .. }
         | Event::ResultsForgotten { .. }
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::AttemptFailed { .. }
         | Event::ModelAsked { .. }
         | Event::ToolStarted { .. }
         | Event::SubagentPlanned { .. }
+        | Event::WorkspaceMade { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::NoticeDelivered { .. }

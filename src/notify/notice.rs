@@ -116,17 +116,15 @@ impl Watcher {
                 question.clone(),
                 json!({"call": call, "question": question}),
             ),
-            Event::Reconciled { step, result, .. } => {
-                let conflicts = result.get("conflicts").and_then(Value::as_array).map_or(0, Vec::len);
-                if conflicts == 0 {
-                    return None;
-                }
-                let word = if conflicts == 1 { "conflict" } else { "conflicts" };
+            Event::ConflictsFound { step, count, messages } => {
+                let word = if *count == 1 { "conflict" } else { "conflicts" };
+                let found =
+                    format!("`{step}` found {count} {word}; `fanout show {}` has both sides", self.run);
                 (
                     Topic::Conflict,
-                    format!("{conflicts} {word}"),
-                    format!("`{step}` found {conflicts} {word}; `fanout show {}` has both sides", self.run),
-                    json!({"step": step, "conflicts": result.get("conflicts")}),
+                    format!("{count} {word}"),
+                    format!("{found}. {}", messages.join("; ")),
+                    json!({"step": step, "count": count, "conflicts": messages}),
                 )
             }
             Event::Warned { code, message } if code == BUDGET => {
@@ -138,10 +136,14 @@ impl Watcher {
             | Event::ResultsForgotten { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::AttemptFailed { .. }
             | Event::AttemptFinished { .. }
             | Event::CallFinished { .. }
             | Event::NotificationsDrained { .. }
+            | Event::Reconciled { .. }
             | Event::QuestionAnswered { .. }
             | Event::ModelAsked { .. }
             | Event::ModelAnswered { .. }
@@ -149,6 +151,7 @@ impl Watcher {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::StopRequested { .. }
             | Event::NoticeDelivered { .. }
             | Event::Warned { .. } => return None,

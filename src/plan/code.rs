@@ -60,6 +60,7 @@ codes! {
     SECRET = "E0309", "a secret written into the plan";
     IMPOSSIBLE = "E0310", "a setting that can never hold";
     SETTING = "E0311", "a setting that the strategy cannot use";
+    WORKSPACE = "E0312", "a workspace that cannot be made";
 
     // Templates. The first nine are given by `template`.
     TEMPLATE_SYNTAX = "E0401", "a template that cannot be read";
@@ -112,6 +113,15 @@ mod tests {
                     help: "write one of `case`, `space`, `number`, `json`, `punctuation`".to_owned(),
                 }),
                 Some(_) | None => Ok(()),
+            }),
+            // Stands for the room that makes workspaces.
+            workspace_check: Some(|_, base| match base.as_str() {
+                "gone" => Err(SettingsFault {
+                    key: String::new(),
+                    message: "there is no commit `gone`".to_owned(),
+                    help: "write `HEAD`".to_owned(),
+                }),
+                _ => Ok(()),
             }),
             ..Given::default()
         };

@@ -45,6 +45,10 @@ pub struct SettingsFault {
 /// Says whether a strategy can use its settings.
 pub type SettingsCheck = fn(&str, &serde_json::Map<String, serde_json::Value>) -> Result<(), SettingsFault>;
 
+/// Says whether a workspace can be made on this base from the repository that a folder is in; the
+/// fault's `key` is not read.
+pub type WorkspaceCheck = fn(&Path, &super::workspace::Base) -> Result<(), SettingsFault>;
+
 /// What comes from outside the plan.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
@@ -59,6 +63,8 @@ pub struct Given {
     /// Asked about the settings of every parent step, so that what they mean is checked with the
     /// rest and shown at its key. Whoever reconciles knows; this room does not.
     pub settings_check: Option<SettingsCheck>,
+    /// Asked about every base on which calls have workspaces of their own.
+    pub workspace_check: Option<WorkspaceCheck>,
 }
 
 /// What came of reading a plan.
@@ -105,6 +111,8 @@ pub(super) struct Load<'g> {
     plans: HashMap<PathBuf, Option<Arc<Checked>>>,
     /// Output schemas, by place; `None` for one with faults.
     pub(super) schemas: HashMap<Span, Option<Arc<serde_json::Value>>>,
+    /// Which workspaces were asked about.
+    pub(super) surveyed: std::collections::HashSet<(PathBuf, super::workspace::Base)>,
     /// True once it was said that no model is configured.
     pub(super) no_model: bool,
 }
@@ -117,6 +125,7 @@ impl<'g> Load<'g> {
             faults: Vec::new(),
             plans: HashMap::new(),
             schemas: HashMap::new(),
+            surveyed: std::collections::HashSet::new(),
             no_model: false,
         }
     }

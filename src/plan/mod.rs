@@ -26,6 +26,7 @@ mod suggest;
 pub mod template;
 mod tool;
 mod unbuilt;
+pub mod workspace;
 pub mod yaml;
 
 #[cfg(test)]
@@ -39,12 +40,15 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::id::CallId;
-use crate::unit::{Bytes, Rate, Tokens};
+use crate::unit::{Bytes, Rate, Tokens, Usd};
 use diagnostic::Span;
-pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text};
+pub use load::{
+    Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, WorkspaceCheck, load, load_text,
+};
 pub use schema::schema;
 use template::{Expression, Template};
-pub use tool::{CommandPattern, ToolGrant};
+pub use tool::{CommandPattern, McpServer, McpTransport, Setting, ToolGrant};
+use workspace::Workspace;
 
 /// A checked plan. Every default is filled in.
 #[derive(Debug, Clone)]
@@ -67,6 +71,10 @@ pub struct Plan {
     pub providers: IndexMap<String, Provider>,
     /// `agents`, by name, those of `.claude/agents` that a call uses included.
     pub agents: IndexMap<String, Arc<Agent>>,
+    /// `mcp`: tool servers, by name.
+    pub mcp: IndexMap<String, McpServer>,
+    /// Who reasons for the parent: `parent`, else the default model; `None` where no step of the parent asks a model.
+    pub parent: Option<Arc<Agent>>,
     /// `limits`.
     pub limits: Limits,
     /// The calls, in plan order.
@@ -161,8 +169,10 @@ pub struct Call {
     pub on_error: OnError,
     /// The shape of its output.
     pub output: OutputSpec,
-    /// A command that must exit 0 afterwards.
-    pub check: Option<Command>,
+    /// Where it works.
+    pub workspace: Workspace,
+    /// What decides afterwards whether the answer is good enough.
+    pub check: Option<Check>,
     /// How many times an answer that fails `check` or the schema is asked for again with the failure fed back, the first included.
     pub attempts: u32,
     /// Run again until an expression holds.
@@ -171,6 +181,8 @@ pub struct Call {
     pub pass: Pass,
     /// Whether an earlier run's identical result is taken.
     pub cache: Cache,
+    /// What it may spend, all of its instances and attempts together.
+    pub budget: Budget,
     /// For `--only tag:x`.
     pub tags: Vec<String>,
 }
@@ -239,6 +251,15 @@ impl Action {
             Action::Stop { .. } => "stop",
         }
     }
+}
+
+/// What decides whether an answer is good enough.
+#[derive(Debug, Clone)]
+pub enum Check {
+    /// A command that must exit 0; it gets the answer on standard input.
+    Command(Command),
+    /// A question to the parent's model, which answers yes or no with the reason.
+    Ask(Template),
 }
 
 /// A command, before its templates are rendered.
@@ -503,6 +524,21 @@ pub struct Provider {
     pub rate: DeclaredRate,
     /// Extra request headers (never secrets).
     pub headers: Vec<(String, String)>,
+    /// What the plan says its models cost, by the provider's own name of the model.
+    pub prices: Vec<(String, Price)>,
+}
+
+/// What a model costs, in US dollars for a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// Input.
+    pub input: f64,
+    /// Output.
+    pub output: f64,
+    /// Input that comes from the provider's prompt cache; like other input where it is not said.
+    pub cached: Option<f64>,
+    /// Input that goes into the provider's prompt cache; like other input where it is not said.
+    pub cache_written: Option<f64>,
 }
 
 /// Limits declared for a provider.
@@ -538,8 +574,26 @@ pub struct Limits {
     pub calls: u32,
     /// Time for the whole run.
     pub time: Option<Duration>,
+    /// Tokens and money for the whole run.
+    pub budget: Budget,
     /// What the end of the run does with background calls that still run.
     pub background: AtEnd,
+}
+
+/// What may be spent; `None` for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Budget {
+    /// Tokens, input and output together.
+    pub tokens: Option<Tokens>,
+    /// Money.
+    pub cost: Option<Usd>,
+}
+
+impl Budget {
+    /// True where nothing is bounded.
+    pub fn is_none(&self) -> bool {
+        *self == Budget::default()
+    }
 }
 
 /// What the end of the run does with background calls that still run.
@@ -576,6 +630,15 @@ pub struct Strategy {
     pub settings: serde_json::Map<String, Value>,
     /// The program of `strategy: command`.
     pub command: Option<Command>,
+    /// What the parent's model is asked under `strategy: synthesize`.
+    pub prompt: Option<Template>,
+}
+
+impl Strategy {
+    /// True for a step that may ask the parent's model.
+    pub fn asks(&self) -> bool {
+        self.name == "synthesize" || self.settings.get("on_conflict").is_some_and(|word| word == "decide")
+    }
 }
 
 /// So many, or such a share.

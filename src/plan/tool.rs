@@ -1,11 +1,15 @@
-//! What an agent may use: one checked entry of `tools`.
+//! What an agent may use: one checked entry of `tools`, and the servers under `mcp`.
 //!
 //! Invariant: an entry that exists can be granted: its name is a tool's, its command
 //! pattern says what a command must be, its server is one that the plan defines.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+
+use super::diagnostic::Span;
 
 /// One entry of an agent's `tools`. Shown as it is written in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -113,4 +117,49 @@ impl fmt::Display for CommandPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words.join(" "))
     }
+}
+
+/// A tool server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpServer {
+    /// Its name under `mcp`: letters, digits, `_` and `-`.
+    pub name: String,
+    /// Where it is defined.
+    pub at: Span,
+    /// How it is spoken to.
+    pub how: McpTransport,
+    /// How long one call of its tools may take.
+    pub timeout: Duration,
+}
+
+/// How a tool server is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum McpTransport {
+    /// A program that is started, over its standard input and output.
+    Stdio {
+        /// Program and arguments; never empty.
+        argv: Vec<String>,
+        /// Added to its environment.
+        env: Vec<(String, Setting)>,
+        /// The folder that it works in, relative to the workspace of the agent that uses it.
+        cwd: PathBuf,
+    },
+    /// An address, over streamable HTTP.
+    Http {
+        /// The address.
+        url: String,
+        /// The environment variable that holds the bearer token.
+        api_key_env: Option<String>,
+        /// Added to every request.
+        headers: Vec<(String, Setting)>,
+    },
+}
+
+/// A value that stands in the plan, or in the environment of whoever runs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// The value itself; never a secret.
+    Plain(String),
+    /// The name of the variable that holds it.
+    Variable(String),
 }

@@ -34,21 +34,14 @@ macro_rules! unbuilt {
 
 unbuilt! {
     MCP = "`mcp`", "remove it; a `run` call can use the server's own command line";
-    PARENT = "`parent`", "remove it; the parent's steps are computed";
-    LIMIT_TOKENS = "`limits.tokens`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
-    LIMIT_COST = "`limits.cost`", "remove it; `limits.calls` and the agents' `max_tokens` bound a run";
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
     DETACH = "`background: detach`", "write `wait` or `cancel`";
-    ISOLATION = "an `isolation` other than `shared`", "remove it, and let calls that write work in folders of their own with `cwd`";
+    READ_ONLY = "`isolation: read-only` for a program", "write `isolation: clone`: what it changes there reaches nobody unless you apply it";
     SANDBOX = "a `sandbox` other than `off`", "remove it, or run fanout in a container";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
     KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
     STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";
-    PATCH = "the strategy `patch`", "use `compare`, or a `command` of your own";
-    SYNTHESIZE = "the strategy `synthesize`", "use `compare` or `merge`, or a `command` of your own";
-    DECIDE = "`on_conflict: decide`", "write `report` or `fail`";
-    CHECK_ASK = "`check: {ask: …}`", "give a command, or add a call that judges and a `when`";
 }
 
 #[cfg(test)]

@@ -9,13 +9,15 @@
 //!
 //! Inside: `settings` reads a step's keys into a [`Strategy`], `panel` makes
 //! voices out of answers and counts the rest into a `census`, and each strategy
-//! has a file or a folder of its own. `normalize` and `similarity` say when two
+//! has a file or a folder of its own. `asked` says what a model is asked about what they leave
+//! open, and checks what it says. `normalize` and `similarity` say when two
 //! answers are the same and how close they are otherwise.
 
 pub mod census;
 pub mod settings;
 
 mod agreement;
+pub mod asked;
 mod best;
 mod collect;
 mod command;
@@ -26,6 +28,7 @@ mod merge;
 mod normalize;
 mod number;
 mod panel;
+mod patch;
 #[cfg(test)]
 mod properties;
 mod similarity;
@@ -42,12 +45,14 @@ use serde_json::{Map, Value, json};
 use crate::id::InstanceId;
 use crate::outcome::Outcome;
 use crate::plan::Quantity;
-use census::Census;
+use asked::Inquiry;
+use census::{Census, Missing};
 pub use panel::{Panel, Voice};
 pub use settings::SettingsError;
 
 /// The strategies that this room computes, as they are written in a plan.
-pub const STRATEGIES: [&str; 6] = ["collect", "compare", "vote", "merge", "best", "command"];
+pub const STRATEGIES: [&str; 8] =
+    ["collect", "compare", "vote", "merge", "best", "patch", "command", "synthesize"];
 
 /// One instance of a call that the step reads, with how it ended.
 #[derive(Debug, Clone)]
@@ -78,6 +83,8 @@ pub struct Inputs {
     pub normalized: Option<Vec<String>>,
     /// Contents of the files that [`Needs::files`] names, by the name as written.
     pub files: BTreeMap<String, Arc<str>>,
+    /// Other names for `answers`, by position: what a model is told, which must not know who they are.
+    pub blind: Option<Vec<String>>,
     /// What the program printed, where [`Needs::program`] asks for one.
     pub program_output: Option<Arc<str>>,
 }
@@ -93,6 +100,8 @@ pub struct Needs {
     /// True when the step's `command` is to be run with [`program_input`] on standard input;
     /// what it prints goes into [`Inputs::program_output`].
     pub program: bool,
+    /// True when a model may have to be asked: [`begin`] says what.
+    pub model: bool,
 }
 
 /// What a step came to.
@@ -215,8 +224,47 @@ pub enum ReconcileError {
 /// # Errors
 /// [`ReconcileError::Settings`] for what [`check_settings`] refuses; `TooFew` when fewer than
 /// `min` answered; `Conflict` when the settings make a disagreement a failure, with the result;
-/// `Answer` and `Outside` for material in the wrong shape.
+/// `Answer` and `Outside` for material in the wrong shape, and `Outside` for a step that has to ask a model.
 pub fn reconcile(
+    strategy: &str,
+    settings: &Map<String, Value>,
+    inputs: &Inputs,
+) -> Result<Reconciled, ReconcileError> {
+    match begin(strategy, settings, inputs)? {
+        Begun::Done(result) => Ok(result),
+        Begun::Asks(_) => {
+            let message = format!("the step `{strategy}` has something to ask a model; take it from `begin`");
+            Err(ReconcileError::Outside { message })
+        }
+    }
+}
+
+/// A step as far as it can be computed.
+#[derive(Debug)]
+pub enum Begun {
+    /// There is nothing to ask.
+    Done(Reconciled),
+    /// A model is to be asked before there is a result.
+    Asks(Box<Inquiry>),
+}
+
+/// Reconciles the answers of `inputs` as far as that goes without a model.
+///
+/// # Errors
+/// As [`reconcile`].
+pub fn begin(
+    strategy: &str,
+    settings: &Map<String, Value>,
+    inputs: &Inputs,
+) -> Result<Begun, ReconcileError> {
+    Ok(match Inquiry::begin(strategy, settings, inputs)? {
+        Ok(result) => Begun::Done(result),
+        Err(inquiry) => Begun::Asks(Box::new(inquiry)),
+    })
+}
+
+/// Computes a result that needs no model.
+fn compute(
     strategy: &str,
     settings: &Map<String, Value>,
     inputs: &Inputs,
@@ -251,6 +299,9 @@ pub fn reconcile(
 /// # Errors
 /// [`SettingsError`] names the key, what is wrong with it and what to write instead.
 pub fn check_settings(strategy: &str, settings: &Map<String, Value>) -> Result<(), SettingsError> {
+    if asked::check(strategy, settings)? {
+        return Ok(());
+    }
     choose(strategy, settings).map(drop)
 }
 
@@ -259,6 +310,10 @@ pub fn check_settings(strategy: &str, settings: &Map<String, Value>) -> Result<(
 /// # Errors
 /// As [`check_settings`].
 pub fn needs(strategy: &str, settings: &Map<String, Value>) -> Result<Needs, SettingsError> {
+    if let Some(task) = asked::Task::of(strategy, settings)? {
+        let needs = choose(task.inner, &task.settings)?.needs();
+        return Ok(Needs { model: true, ..needs });
+    }
     choose(strategy, settings).map(|chosen| chosen.needs())
 }
 
@@ -282,6 +337,7 @@ fn choose(strategy: &str, settings: &Map<String, Value>) -> Result<Box<dyn Strat
         "vote" => Box::new(vote::Vote::read(settings)?),
         "merge" => Box::new(merge::Merge::read(settings)?),
         "best" => Box::new(best::Best::read(settings)?),
+        "patch" => Box::new(patch::Patch::read(settings)?),
         "command" => Box::new(command::Command::read(settings)?),
         unknown => return Err(SettingsError::unknown_strategy(unknown, &STRATEGIES)),
     })

@@ -66,11 +66,12 @@ impl<'a> Panel<'a> {
             missing: Vec::new(),
             empty: Vec::new(),
         };
-        let people = people(&inputs.answers);
+        let people = if inputs.blind.is_some() { HashMap::new() } else { people(&inputs.answers) };
+        let blind = |position: usize| inputs.blind.as_ref().and_then(|labels| labels.get(position)).cloned();
         let mut voices = Vec::with_capacity(inputs.answers.len());
         for (position, answer) in inputs.answers.iter().enumerate() {
-            let call = answer.instance.to_string();
-            let label = answer.label.clone();
+            let call = blind(position).unwrap_or_else(|| answer.instance.to_string());
+            let label = answer.label.clone().filter(|_| inputs.blind.is_none());
             let name = people.get(&call).unwrap_or(&call).clone();
             if !answer.outcome.is_ok() {
                 let cause = answer.outcome.cause.clone();
@@ -193,6 +194,10 @@ fn people(answers: &[Answer]) -> HashMap<String, String> {
 
 /// True for a success without content.
 pub(super) fn says_nothing(answer: &Answer) -> bool {
+    // Who changed something has answered, whatever was said.
+    if answer.outcome.changes.as_ref().is_some_and(|changes| !changes.is_empty()) {
+        return false;
+    }
     match answer.outcome.output.json.as_deref() {
         Some(value) => is_hollow(value),
         None => answer.outcome.output.is_empty(),

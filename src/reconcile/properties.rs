@@ -97,8 +97,13 @@ fn votes() -> impl Strategy<Value = Value> {
     )
 }
 
+/// Ten thousand in CI; a person who waits for the tests gets enough of them to notice a fault.
+pub(in crate::reconcile) fn rounds() -> u32 {
+    if std::env::var_os("CI").is_some() { 10_000 } else { 400 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(rounds()) })]
 
     #[test]
     fn a_census_counts_everybody_once(panel in panel()) {

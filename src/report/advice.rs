@@ -28,7 +28,8 @@ const DOMINATES: u32 = 2;
 /// One piece of advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
-    /// Stable code: `concurrency`, `own_concurrency`, `order_only`, `attempts`, `background_awaited`, `dominant_call`.
+    /// Stable code: `concurrency`, `own_concurrency`, `order_only`, `attempts`,
+    /// `provider_limits`, `background_awaited`, `dominant_call`.
     pub code: &'static str,
     /// The sentence. Names of calls stand in it, and nothing that others wrote.
     pub message: String,
@@ -48,6 +49,7 @@ pub fn of(view: &RunView) -> Vec<Advice> {
         .into_iter()
         .flatten()
         .chain(own_places(&course, limit))
+        .chain(gate(view, whole))
         .chain(order(&course))
         .chain(background(&course))
         .filter(|advice| advice.lost >= LEAST.max(whole / SHARE))
@@ -175,6 +177,24 @@ fn attempts(course: &Course<'_>) -> Option<Advice> {
     Some(Advice { code: "attempts", message, lost })
 }
 
+/// Requests that waited for their provider's limits or for a budget, so long that calls did little else.
+fn gate(view: &RunView, whole: Duration) -> Option<Advice> {
+    let (name, provider) = view.providers.iter().max_by_key(|(_, provider)| provider.waited)?;
+    let said = match provider.limited {
+        0 => String::new(),
+        1 => ", which turned one away".to_owned(),
+        turned => format!(", which turned {turned} away"),
+    };
+    let message = format!(
+        "requests to `{name}` waited {} in all for its limits and the budgets{said}: another provider for some calls, \
+         or higher limits, would shorten the run.",
+        human_duration(provider.waited)
+    );
+    // Requests wait side by side: only what passes half of the run is sure to have held it up.
+    let lost = provider.waited.min(whole);
+    (provider.waited >= whole / 2).then_some(Advice { code: "provider_limits", message, lost })
+}
+
 /// Background calls that somebody waited for from their start.
 fn background(course: &Course<'_>) -> Vec<Advice> {
     let mut found: BTreeMap<(&CallId, &CallId), Duration> = BTreeMap::new();
@@ -253,9 +273,10 @@ fn alone(course: &Course<'_>, row: &Row<'_>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, PlannedCall, Record};
-    use crate::outcome::Cause;
+    use crate::event::{Event, PlannedCall, Record, RequestFinished};
+    use crate::outcome::{Cause, Usage};
     use crate::report::sample::{self, Script, planned};
+    use crate::unit::Tokens;
 
     fn given(records: &[Record]) -> Vec<(&'static str, u64)> {
         let of = |advice: &Advice| (advice.code, advice.lost.as_secs());
@@ -324,6 +345,28 @@ mod tests {
             .ok("a", "x")
             .finish(true, &[]);
         insta::assert_snapshot!(said(&script.records), @"attempts: 30s passed between attempts on the way to the end, most of it for `a` and after `rate_limited`: fewer calls at once, or another provider for some, would lose less.");
+    }
+
+    #[test]
+    fn a_provider_that_most_of_the_run_waited_for_is_named() {
+        let mut script = Script::new("p", &["a", "b"]);
+        script.start("a").start("b").wait(20.0);
+        for (number, waited) in [(1, 12), (2, 4)] {
+            script.event(Event::RequestFinished(RequestFinished {
+                instance: sample::instance("a"),
+                number,
+                provider: "lab".to_owned(),
+                model: "m".to_owned(),
+                failure: (number == 1).then(|| "rate_limited".to_owned()),
+                usage: Usage::default(),
+                charged: Tokens(0),
+                charged_cost: None,
+                saved: None,
+                waited: Millis(Duration::from_secs(waited)),
+            }));
+        }
+        script.ok("a", "x").ok("b", "x").finish(true, &[]);
+        insta::assert_snapshot!(said(&script.records), @"provider_limits: requests to `lab` waited 16s in all for its limits and the budgets, which turned one away: another provider for some calls, or higher limits, would shorten the run.");
     }
 
     #[test]

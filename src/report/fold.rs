@@ -7,6 +7,7 @@
 
 mod call;
 mod part;
+mod provider;
 mod talk;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 pub use call::{AttemptView, CallView, InstanceView, State};
 pub use part::{NotificationView, QuestionView, ReconciledView, StopView, Tally, TurnView, WarningView};
+pub use provider::ProviderView;
 pub use talk::{Said, StepView};
 
 use crate::event::{Census, Event, PlannedCall, Record, RunFinished, RunStarted};
@@ -33,6 +35,8 @@ pub struct RunView {
     pub began: Option<Timestamp>,
     /// The calls in plan order.
     pub calls: Vec<CallView>,
+    /// What the parent's last step used to ask its model.
+    pub asked: Usage,
     /// The parent's last step, if it was recorded as an instance of its own.
     pub parent: Option<InstanceView>,
     /// What background calls posted, by number.
@@ -41,6 +45,8 @@ pub struct RunView {
     pub questions: Vec<QuestionView>,
     /// What the parent computed, step by step; a step that was computed again stands once.
     pub reconciled: Vec<ReconciledView>,
+    /// What was asked of each provider and program, by name.
+    pub providers: BTreeMap<String, ProviderView>,
     /// What people should know.
     pub warnings: Vec<WarningView>,
     /// What ended the run early.
@@ -93,6 +99,20 @@ impl RunView {
                     view.tokens = view.tokens.max(*tokens);
                 }
             }
+            Event::CallWaiting { instance, on, reason, left } => {
+                if let Some(view) = self.known(instance).filter(|view| view.state == State::Running) {
+                    view.activity = provider::waiting(on, reason, *left);
+                }
+            }
+            Event::RequestStarted(request) => {
+                if let Some(view) = self.known(&request.instance).filter(|view| view.state == State::Running)
+                {
+                    view.activity.clear();
+                }
+            }
+            Event::RequestFinished(request) => {
+                self.providers.entry(request.provider.clone()).or_default().count(request);
+            }
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 self.slot(instance).attempts.push(AttemptView {
                     number: *attempt,
@@ -101,8 +121,15 @@ impl RunView {
                     retry_in: retry_in.map(|wait| as_written(wait.0)),
                 });
             }
+            Event::AttemptFinished { instance, outcome, .. } if instance.call.is_parent_step() => {
+                // The plan's last step has no outcome of its own to count in.
+                self.asked.add(&outcome.usage);
+            }
             Event::ResultsForgotten { calls } => self.forget(calls),
-            Event::AttemptFinished { .. } | Event::ModelAsked { .. } => {}
+            Event::AttemptFinished { .. }
+            | Event::ConflictsFound { .. }
+            | Event::ModelAsked { .. }
+            | Event::WorkspaceMade { .. } => {}
             Event::ModelAnswered { instance, .. }
             | Event::ToolStarted { instance, .. }
             | Event::ToolEnded { instance, .. }
@@ -212,6 +239,7 @@ impl RunView {
         for outcome in instances.chain(&self.parent).filter_map(|view| view.outcome.as_ref()) {
             total.add(&outcome.usage);
         }
+        total.add(&self.asked);
         total
     }
 

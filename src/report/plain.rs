@@ -65,13 +65,17 @@ impl News<'_> {
                 format!("start    {} agent={}", self.instance(instance), self.short(agent, DESCRIPTION))
             }
             Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::AttemptFinished { .. }
             | Event::ModelAsked { .. }
             | Event::ModelAnswered { .. }
             | Event::ToolStarted { .. }
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
-            | Event::SubagentPlanned { .. } => return None,
+            | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. } => return None,
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 let then = match retry_in {
                     Some(wait) => format!("next in {}", human_duration(wait.0)),
@@ -102,6 +106,14 @@ impl News<'_> {
             }
             Event::Reconciled { step, text, .. } => {
                 format!("computed {step} lines={}", text.lines().count())
+            }
+            Event::ConflictsFound { step, count, messages } => {
+                let first = messages.first().map(|message| format!(": {}", self.short(message, SENTENCE)));
+                self.paint(
+                    Tone::Warn,
+                    "conflict",
+                    &format!("{step} conflicts={count}{}", first.unwrap_or_default()),
+                )
             }
             Event::Warned { code, message } => {
                 self.paint(Tone::Warn, "warning ", &format!("{code}: {}", self.short(message, SENTENCE)))
@@ -211,7 +223,7 @@ fn is_problem(event: &Event) -> bool {
             | Status::OverBudget
             | Status::Cancelled => true,
         },
-        Event::Warned { .. } | Event::StopRequested { .. } => true,
+        Event::Warned { .. } | Event::StopRequested { .. } | Event::ConflictsFound { .. } => true,
         Event::NoticeDelivered { cause, .. } => cause.is_some(),
         Event::RunFinished(finish) => !finish.success,
         Event::RunStarted(_)
@@ -219,6 +231,9 @@ fn is_problem(event: &Event) -> bool {
         | Event::CallExpanded { .. }
         | Event::CallStarted { .. }
         | Event::CallProgressed { .. }
+        | Event::CallWaiting { .. }
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
         | Event::ResultsForgotten { .. }
         | Event::AttemptFinished { .. }
         | Event::AttemptFailed { .. }
@@ -228,6 +243,7 @@ fn is_problem(event: &Event) -> bool {
         | Event::ToolEnded { .. }
         | Event::JobEnded { .. }
         | Event::SubagentPlanned { .. }
+        | Event::WorkspaceMade { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }
         | Event::QuestionAsked { .. }

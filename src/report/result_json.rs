@@ -12,7 +12,7 @@ use super::sanitise;
 use crate::event::Millis;
 use crate::id::RunId;
 use crate::id::{CallId, InstanceId};
-use crate::outcome::{Cause, Status, Usage};
+use crate::outcome::{Cause, Changes, Status, Usage};
 
 /// The version of the document's shape.
 pub const VERSION: u32 = 1;
@@ -52,6 +52,7 @@ pub fn document(view: &RunView) -> Value {
         "stop": view.stop.as_ref().map(|stop| json!({ "reason": stop.reason, "message": stop.message })),
         "census": census(view),
         "usage": view.usage(),
+        "providers": view.providers.iter().map(|(name, provider)| (name.clone(), provider.json())).collect::<serde_json::Map<_, _>>(),
         "calls": calls,
         "notifications": view.notifications.iter().map(|(number, posted)| json!({
             "number": number,
@@ -147,6 +148,8 @@ struct EndResult<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_from: Option<&'a RunId>,
     interrupted: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<&'a Changes>,
 }
 
 #[derive(Serialize)]
@@ -202,6 +205,7 @@ impl<'a> EndResult<'a> {
             reused: false,
             cached_from: None,
             interrupted: 0,
+            changes: None,
         }
     }
 
@@ -236,6 +240,7 @@ impl<'a> EndResult<'a> {
             reused: outcome.is_some_and(|outcome| outcome.reused),
             cached_from: outcome.and_then(|outcome| outcome.cached_from.as_ref()),
             interrupted: outcome.map_or(0, |outcome| outcome.interrupted),
+            changes: outcome.and_then(|outcome| outcome.changes.as_deref()),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The result of a run as YAML: the document of `result_json`, and nothing else.
 //!
 //! Invariants: what a reader of YAML gets is the same document, value for value; a text
-//! that could act on a terminal or a log stands in quotation marks, with escapes.
+//! that could act on a terminal or a log stands in quotation marks, with escapes. A
+//! document that has such a text for a name is written in YAML's flow style, as JSON.
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -15,7 +16,12 @@ use super::sanitise;
 /// # Errors
 /// Only for values that YAML cannot hold, which a document of JSON has none of.
 pub fn render(document: &Value) -> Result<String, serde_yaml::ser::Error> {
-    let mut text = serde_yaml::to_string(&Node(document))?;
+    // The names of a block mapping cannot be told how to be written.
+    let mut text = if names_are_tame(document) {
+        serde_yaml::to_string(&Node(document))?
+    } else {
+        format!("{document:#}")
+    };
     if let std::borrow::Cow::Owned(escaped) = sanitise::yaml(&text) {
         text = escaped;
     }
@@ -23,6 +29,16 @@ pub fn render(document: &Value) -> Result<String, serde_yaml::ser::Error> {
         text.push('\n');
     }
     Ok(text)
+}
+
+fn names_are_tame(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().all(|(name, value)| sanitise::is_tame(name) && names_are_tame(value))
+        }
+        Value::Array(items) => items.iter().all(names_are_tame),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
 }
 
 /// A value, whose texts choose how they are written.
@@ -142,6 +158,10 @@ mod tests {
             "\n\n a\n",
         ];
         assert_same(&json!({ "texts": texts.to_vec() }));
+        let tame = |text: &&&str| sanitise::is_tame(text);
+        let keys: serde_json::Map<String, Value> =
+            texts.iter().filter(tame).map(|text| ((*text).to_owned(), json!(text))).collect();
+        assert_same(&json!({ "keys": keys }));
         let keyed: serde_json::Map<String, Value> =
             texts.iter().map(|text| ((*text).to_owned(), json!(text))).collect();
         assert_same(

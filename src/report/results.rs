@@ -8,6 +8,7 @@ mod block;
 mod census;
 mod page;
 mod parent;
+mod providers;
 
 use super::advice::{self, Advice};
 use super::fold::RunView;

@@ -132,7 +132,7 @@ pub(crate) async fn prompt(
     call: &Call,
     job: &Job,
     Bounded { bounds, last_try }: Bounded,
-    feedback: &[Feedback],
+    (access, feedback): (&Arc<agent::Access>, &[Feedback]),
     activity: &Activity,
     stop: impl Future<Output = Cause>,
 ) -> Result<Raw, Fault> {
@@ -142,6 +142,7 @@ pub(crate) async fn prompt(
     let ask = agent::Ask {
         prompt: prompt.clone(),
         system: system.clone(),
+        before: Vec::new(),
         schema: call.output.schema.as_ref().map(Arc::clone),
         earlier: feedback
             .iter()
@@ -152,6 +153,7 @@ pub(crate) async fn prompt(
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
         last_try,
+        access: Arc::clone(access),
     };
     let news = |line: &str, tokens| activity.report(line, tokens);
     let worker = level.world.agents.of(agent, &level.plan.providers);
@@ -176,7 +178,7 @@ pub(crate) async fn prompt(
 }
 
 /// What an agent's failure means for the attempt loop.
-fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
+pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
     let status = failure.status();
     let kind = if failure.is_rate_limited() {
         Kind::RateLimited
@@ -191,6 +193,7 @@ fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
                 agent::Kind::Model(_)
                 | agent::Kind::Spawn(_)
                 | agent::Kind::Blocked
+                | agent::Kind::OverBudget
                 | agent::Kind::TimedOut
                 | agent::Kind::Idle => Kind::Final,
             },
@@ -210,6 +213,7 @@ fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         | agent::Kind::Signal
         | agent::Kind::Reported
         | agent::Kind::Blocked
+        | agent::Kind::OverBudget
         | agent::Kind::Unreadable
         | agent::Kind::Empty
         | agent::Kind::Idle => Fault::new(status, kind, failure.cause()),

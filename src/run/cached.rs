@@ -39,7 +39,7 @@ impl Instance<'_> {
         };
         let mut outcome = Outcome { reused: true, cached_from: Some(entry.run), ..entry.outcome };
         if let Some(file) = self.call.output.file.as_ref().filter(|_| !world.rehearsal)
-            && let Err(cause) = steps::write_file(file, &job, &outcome.output)
+            && let Err(cause) = steps::write_file(file, &job, &job.place.cwd, &outcome.output)
         {
             outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };
         }

@@ -172,7 +172,7 @@ async fn expanded(
         .enumerate()
         .map(|(index, (item, label))| {
             let index = index as u32;
-            let local = Local { item: (!sampled).then_some(item), index: Some(index), more: Vec::new() };
+            let local = Local { item: (!sampled).then_some(item), index: Some(index), ..Local::default() };
             let id = InstanceId::nth(event_id.clone(), index);
             let (narrower, enough) = (narrower.as_ref(), &enough);
             Instance { level, position, call, id, label: Some(label), local, narrower, enough }.run()

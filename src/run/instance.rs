@@ -19,10 +19,10 @@ use super::results::InstanceResult;
 use super::stop::{Phase, Stop, Why};
 use super::work::{Job, Work, takes_place, template_cause};
 use super::{RunError, check, output, parent, steps};
+use crate::agent::Access;
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
 use crate::limits::backoff;
-use crate::limits::places::{Place, Places};
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
 use crate::plan::{Call, Join, OnError};
 
@@ -41,9 +41,6 @@ pub(crate) struct Instance<'a> {
     pub(crate) enough: &'a Stop,
 }
 
-/// A place under the plan's own limit, where it has one, and one under the run's.
-type Held = (Option<Place>, Place);
-
 /// What the tries of one instance have used up so far.
 #[derive(Debug, Default)]
 struct Spent {
@@ -56,15 +53,19 @@ impl Instance<'_> {
     ///
     /// # Errors
     /// [`RunError`] only when the run itself cannot go on: the journal failed.
-    pub(crate) async fn run(self) -> Result<InstanceResult, RunError> {
+    pub(crate) async fn run(mut self) -> Result<InstanceResult, RunError> {
         let outcome = match self.recalled() {
-            Some(outcome) => outcome,
+            Some(outcome) => {
+                self.bring_back(&outcome).await;
+                outcome
+            }
             None => {
                 let (key, outcome) = match self.cached().await? {
                     Some((key, outcome)) => (Some(key), outcome),
                     None => self.work().await?,
                 };
                 let outcome = self.level.world.finish(self.id.clone(), key.clone(), outcome).await?;
+                self.move_out(&outcome).await;
                 self.keep_cached(key, &outcome).await;
                 outcome
             }
@@ -73,22 +74,22 @@ impl Instance<'_> {
     }
 
     /// Takes a place and does the work.
-    async fn work(&self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
-        let world = &self.level.world;
+    async fn work(&mut self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
+        let world = Arc::clone(&self.level.world);
         if let Some(outcome) = self.rehearsed() {
             return Ok((None, outcome));
         }
-        let mut place = None;
-        if takes_place(&self.call.action) {
-            place = match self.place().await {
-                Ok(place) => Some(place),
-                Err(outcome) => return Ok((None, outcome)),
-            };
+        let seated = takes_place(&self.call.action).then_some(self.narrower);
+        let access = self.level.access(&self.id, Some(self.position), seated);
+        if seated.is_some() {
+            if let Err(outcome) = self.sit(&access, None).await {
+                return Ok((None, outcome));
+            }
             if let Err(cause) = self.count() {
                 return Ok((None, Outcome::ended(Status::OverBudget, cause)));
             }
         }
-        let job = match self.first_job() {
+        let mut job = match self.first_job() {
             Ok(job) => job,
             Err(cause) => return Ok((None, Outcome::ended(Status::Failed, cause))),
         };
@@ -98,18 +99,25 @@ impl Instance<'_> {
         }
         self.begin(&job).await?;
         let began = Instant::now();
+        let output_base = job.place.cwd.clone();
+        if let Err(outcome) = self.move_in(&mut job, began).await {
+            return Ok((Some(job.key), outcome));
+        }
+        let watched = self.watch(&job).await;
         let mut spent = Spent::default();
-        let mut outcome = match self.rounds(&job, began, &mut place, &mut spent).await {
+        let mut outcome = match self.rounds(&job, began, &access, &mut spent).await {
             Ok(outcome) => outcome,
             Err(Ended::Fault(fault)) => of_fault(fault),
             Err(Ended::Run(error)) => return Err(error),
         };
         if outcome.is_ok()
             && let Some(file) = self.call.output.file.as_ref().filter(|_| !world.rehearsal)
-            && let Err(cause) = steps::write_file(file, &job, &outcome.output)
+            && let Err(cause) = steps::write_file(file, &job, &output_base, &outcome.output)
         {
             outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };
         }
+        self.unwatch(watched).await;
+        outcome = self.take_stock(outcome).await;
         outcome.took = began.elapsed();
         outcome.attempts = spent.attempts.max(1);
         outcome.usage = spent.usage;
@@ -130,37 +138,6 @@ impl Instance<'_> {
         }
     }
 
-    /// Waits for a place, unless the run or the call is told to stop first.
-    async fn place(&self) -> Result<Held, Outcome> {
-        // The plan's own window first: who waits there holds none of the run's places.
-        let take = async {
-            let own = match &self.level.own {
-                Some(own) => Some(own.take(None).await),
-                None => None,
-            };
-            (own, self.level.world.places.take(self.narrower).await)
-        };
-        let stop = &self.level.world.stop;
-        tokio::select! {
-            biased;
-            () = stop.reached(Phase::Draining) => Err(steps::not_started(stop)),
-            () = self.enough.reached(Phase::Ending) => Err(steps::not_started(self.enough)),
-            () = self.level.over.reached(Phase::Ending) => Err(steps::not_started(&self.level.over)),
-            place = take => Ok(place),
-        }
-    }
-
-    /// Counts one more call, against the plan's own limit and the run's.
-    fn count(&self) -> Result<(), Cause> {
-        let own = self.level.own.as_ref().is_none_or(Places::count_call);
-        if own && self.level.world.places.count_call() {
-            return Ok(());
-        }
-        let whose = if own { "the run" } else { "the plan" };
-        let message = format!("{whose} made as many calls as `limits.calls` allows; raise it and resume");
-        Err(Cause::new("calls_limit", message))
-    }
-
     /// Ends with the cause when running work has to end.
     pub(super) async fn ending(&self) -> Cause {
         let stop = &self.level.world.stop;
@@ -177,11 +154,11 @@ impl Instance<'_> {
         &self,
         first: &Job,
         began: Instant,
-        place: &mut Option<Held>,
+        access: &Arc<Access>,
         spent: &mut Spent,
     ) -> Result<Outcome, Ended> {
         let Some(repeat) = &self.call.repeat else {
-            return self.answers(first, began, place, spent, None).await;
+            return self.answers(first, began, access, spent, None).await;
         };
         let mut previous: Option<Output> = None;
         let mut earlier: Vec<Feedback> = Vec::new();
@@ -192,7 +169,7 @@ impl Instance<'_> {
             let job = Job::render(self.level, self.call, &local)
                 .map_err(|cause| Fault::new(Status::Failed, Kind::Final, cause))?;
             let talk = (!repeat.fresh).then_some(&earlier);
-            let outcome = self.answers(&job, began, place, spent, talk).await?;
+            let outcome = self.answers(&job, began, access, spent, talk).await?;
             let mut done = local;
             done.more.push(("output", Value::from(Arc::clone(&outcome.output.text))));
             done.more.push((
@@ -227,7 +204,7 @@ impl Instance<'_> {
         &self,
         job: &Job,
         began: Instant,
-        place: &mut Option<Held>,
+        access: &Arc<Access>,
         spent: &mut Spent,
         talk: Option<&Vec<Feedback>>,
     ) -> Result<Outcome, Ended> {
@@ -235,10 +212,11 @@ impl Instance<'_> {
         let mut asked = 1;
         let mut retried = 0;
         loop {
-            let raw = self.tries(job, began, place, spent, &feedback, &mut retried).await?;
-            let (fault, retriable) = match self.judge(job, &raw, began).await {
+            let raw = self.tries(job, began, access, spent, &feedback, &mut retried).await?;
+            let (fault, retriable) = match self.judge(job, &raw, began, &mut spent.usage).await {
                 Ok(output) => return Ok(of_raw(raw, output)),
-                Err(fault) => {
+                Err(Ended::Run(error)) => return Err(error.into()),
+                Err(Ended::Fault(fault)) => {
                     let on = self.call.retry_on;
                     let retriable =
                         if fault.cause.code == "check_failed" { on.check } else { on.invalid_output };
@@ -260,9 +238,10 @@ impl Instance<'_> {
     }
 
     /// Shape, then `check`.
-    async fn judge(&self, job: &Job, raw: &Raw, began: Instant) -> Result<Output, Fault> {
-        let must_answer = matches!(job.work, Work::Prompt { .. });
-        let text = if must_answer { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
+    async fn judge(&self, job: &Job, raw: &Raw, began: Instant, usage: &mut Usage) -> Result<Output, Ended> {
+        let asked = matches!(job.work, Work::Prompt { .. });
+        let must_answer = asked && !(raw.text.trim().is_empty() && self.has_changed().await);
+        let text = if asked { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
         let with_raw = |cause: Cause, status, kind| {
             let fault = Fault::new(status, kind, cause);
             Fault { partial: Box::new(raw.clone()), ..fault }
@@ -272,13 +251,12 @@ impl Instance<'_> {
             None => output::read(text, raw.omitted, &self.call.output, must_answer),
         };
         let output = output.map_err(|cause| with_raw(cause, Status::InvalidOutput, Kind::Error))?;
-        if let Some(command) = &self.call.check {
+        if let Some(decides) = &self.call.check {
             let bounds = self.bounds(began);
-            let subject =
-                check::Subject { level: self.level, call: self.call, id: &self.id, job, output: &output };
-            check::run(command, subject, bounds, self.ending())
-                .await
-                .map_err(|fault| Fault { partial: Box::new(raw.clone()), ..fault })?;
+            check::of(self, decides, job, &output, bounds, usage).await.map_err(|ended| match ended {
+                Ended::Fault(fault) => Fault { partial: Box::new(raw.clone()), ..fault }.into(),
+                run @ Ended::Run(_) => run,
+            })?;
         }
         Ok(output)
     }
@@ -292,7 +270,7 @@ impl Instance<'_> {
         &self,
         job: &Job,
         began: Instant,
-        place: &mut Option<Held>,
+        access: &Arc<Access>,
         spent: &mut Spent,
         feedback: &[Feedback],
         retried: &mut u32,
@@ -306,11 +284,8 @@ impl Instance<'_> {
             return Err(Fault::new(Status::OverBudget, Kind::Final, cause).into());
         }
         loop {
-            if takes_place(&self.call.action) && place.is_none() {
-                match self.place().await {
-                    Ok(taken) => *place = Some(taken),
-                    Err(outcome) => return Err(Ended::Fault(of_outcome(outcome))),
-                }
+            if !access.seat.is_taken() {
+                self.sit(access, Some(bounds)).await.map_err(of_outcome)?;
             }
             spent.attempts += 1;
             if let Some(raw) = self.recalled_step(job, feedback) {
@@ -318,7 +293,7 @@ impl Instance<'_> {
                 return Ok(raw);
             }
             let last_try = *retried >= self.call.retries;
-            let fault = match self.once(job, Bounded { bounds, last_try }, feedback).await {
+            let fault = match self.once(job, Bounded { bounds, last_try }, access, feedback).await {
                 Ok(raw) => {
                     spent.usage.add(&raw.usage);
                     self.keep_step(job, feedback, AttemptNo(spent.attempts), &raw).await?;
@@ -329,7 +304,6 @@ impl Instance<'_> {
             };
             spent.usage.add(&fault.partial.usage);
             let on = self.call.retry_on;
-            let counts = fault.kind != Kind::RateLimited;
             let tries_again = match fault.kind {
                 Kind::Transient => *retried < self.call.retries,
                 Kind::RateLimited => true,
@@ -340,9 +314,16 @@ impl Instance<'_> {
             if !tries_again {
                 return Err(fault.into());
             }
-            *retried += u32::from(counts);
+            // A waiting call must not keep others from working.
+            access.seat.leave();
+            if fault.kind == Kind::RateLimited {
+                // Its gate knows until when, and who goes first.
+                self.tell_failed(&fault, spent.attempts, Some(fault.retry_after.unwrap_or_default()));
+                continue;
+            }
+            *retried += 1;
             let left = bounds.left();
-            let wait = match backoff::delay(spent.attempts, fault.retry_after, left, &mut backoff::random) {
+            let wait = match backoff::delay(*retried, fault.retry_after, left, &mut backoff::random) {
                 Ok(wait) => wait,
                 Err(too_long) => {
                     let cause = Cause::new(&fault.cause.code, format!("{}; {too_long}", fault.cause.message));
@@ -350,8 +331,6 @@ impl Instance<'_> {
                 }
             };
             self.tell_failed(&fault, spent.attempts, Some(wait));
-            // A waiting call must not keep others from working.
-            *place = None;
             tokio::select! {
                 biased;
                 cause = self.ending() => return Err(Fault::new(Status::Cancelled, Kind::Final, cause).into()),
@@ -370,15 +349,27 @@ impl Instance<'_> {
     }
 
     /// One try.
-    async fn once(&self, job: &Job, bounded: Bounded, feedback: &[Feedback]) -> Result<Raw, Ended> {
+    async fn once(
+        &self,
+        job: &Job,
+        bounded: Bounded,
+        access: &Arc<Access>,
+        feedback: &[Feedback],
+    ) -> Result<Raw, Ended> {
         let bounds = bounded.bounds;
         let world = &self.level.world;
         let activity = Activity::new(world.journal.clone(), self.id.clone());
         match &job.work {
-            Work::Prompt { .. } => {
-                Ok(attempt::prompt(self.level, self.call, job, bounded, feedback, &activity, self.ending())
-                    .await?)
-            }
+            Work::Prompt { .. } => Ok(attempt::prompt(
+                self.level,
+                self.call,
+                job,
+                bounded,
+                (access, feedback),
+                &activity,
+                self.ending(),
+            )
+            .await?),
             Work::Run(program) => {
                 let run = attempt::Command::of(self.call, program, &job.place, bounds);
                 Ok(run.once(world, Some(&activity), self.ending()).await?)
@@ -389,7 +380,8 @@ impl Instance<'_> {
             }
             Work::Stop { success, reason } => Ok(steps::stop(world, *success, reason)),
             Work::Plan { plan, vars } => {
-                parent::sub_plan(world, plan, vars, &self.id, bounds, self.ending()).await
+                let charged = self.level.accounts.of(Some(self.position));
+                parent::sub_plan(world, plan, vars, (&self.id, charged), bounds, self.ending()).await
             }
             Work::Reconcile => parent::middle_step(self.level, self.position, &self.id).await,
         }

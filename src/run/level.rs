@@ -10,11 +10,14 @@ use minijinja::Value;
 use minijinja::value::Serde;
 
 use super::World;
+use super::access::Accounts;
 use super::bus::{self, Bus};
+use super::own::Own;
 use super::results::Store;
 use super::stop::Stop;
 use crate::graph::CallGraph;
 use crate::id::{CallId, InstanceId};
+use crate::limits::budget::Account;
 use crate::limits::places::Places;
 use crate::plan::template::{Destination, RenderError, Scope, Template};
 use crate::plan::{Call, Plan};
@@ -37,6 +40,8 @@ pub(crate) struct Level {
     pub(crate) over: Stop,
     /// A sub-plan's own `limits`, within those of the run.
     pub(crate) own: Option<Places>,
+    /// What its calls are charged to.
+    pub(crate) accounts: Accounts,
     /// The instance of the outer plan that this one is, if any; how deep says `depth`.
     pub(crate) within: Option<InstanceId>,
     vars: Value,
@@ -52,12 +57,15 @@ pub(crate) struct Local {
     pub(crate) item: Option<serde_json::Value>,
     /// Place in the expansion.
     pub(crate) index: Option<u32>,
+    /// Its own workspace, once it is there.
+    pub(crate) own: Option<Own>,
     /// More names: `previous`, `output`, `round`, `reconcile`, ….
     pub(crate) more: Vec<(&'static str, Value)>,
 }
 
 impl Level {
-    /// Prepares a plan for running, with these values for its vars.
+    /// Prepares a plan for running, with these values for its vars. What it spends is `charged` as well
+    /// to these accounts of whoever runs it.
     ///
     /// # Errors
     /// [`RenderError`] when the `goal` cannot be rendered.
@@ -66,9 +74,12 @@ impl Level {
         vars: &serde_json::Map<String, serde_json::Value>,
         world: Arc<World>,
         within: Option<InstanceId>,
+        charged: &[Account],
     ) -> Result<Level, RenderError> {
         let graph = CallGraph::of(&plan);
         let store = Arc::new(Store::new(Arc::clone(&plan), Arc::clone(&world.journal), within.clone()));
+        let outer = within.as_ref().map(|outer| (outer, charged));
+        let accounts = Accounts::open(&plan, &world, outer);
         let run = serde_json::json!({
             "id": world.journal.run().as_str(),
             "dir": world.journal.dir().display().to_string(),
@@ -81,6 +92,7 @@ impl Level {
             bus: Bus::default(),
             over: Stop::default(),
             own: within.is_some().then(|| Places::new(plan.limits.concurrency, plan.limits.calls)),
+            accounts,
             plan,
             graph,
             store,

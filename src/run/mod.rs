@@ -12,9 +12,11 @@
 //! before anyone else sees it; resuming is the same code with a journal that
 //! remembers.
 
+mod access;
 mod activity;
 mod again;
 mod answers;
+mod asking;
 mod attempt;
 mod bus;
 mod cached;
@@ -23,8 +25,11 @@ mod check;
 mod instance;
 mod level;
 mod output;
+mod own;
 mod parent;
+mod races;
 mod results;
+mod seat;
 mod steps;
 pub mod stop;
 mod verdict;
@@ -40,14 +45,18 @@ use crate::event::{Census, Event, RunFinished};
 use crate::id::{CallId, ContentKey, InstanceId};
 use crate::journal::cache::Cache;
 use crate::journal::{Durable, Journal, JournalError};
+use crate::limits::budget::Ledger;
+use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::process::Reaper;
 use crate::reconcile::Reconciled;
+use crate::workspace::Workspaces;
 use stop::{Phase, Stop, Why};
 
 pub use again::{REHEARSED, is_program};
+pub use races::Races;
 pub use verdict::Verdict;
 
 /// Someone who can answer a question.
@@ -72,6 +81,10 @@ pub struct World {
     pub agents: Agents,
     /// The run's places under `limits.concurrency` and `limits.calls`.
     pub places: Places,
+    /// What is spent and reserved under `limits.tokens` and `limits.cost`; starts empty.
+    pub ledger: Arc<Ledger>,
+    /// What earlier processes of the run have spent.
+    pub history: History,
     /// The switch that ends it early.
     pub stop: Stop,
     /// Who answers `ask` calls, if anybody can.
@@ -84,6 +97,10 @@ pub struct World {
     pub environment: Arc<HashMap<String, String>>,
     /// Who ends its processes when this one is killed with SIGKILL.
     pub reaper: Option<Reaper>,
+    /// What calls do to each other's files in shared folders; starts empty.
+    pub races: Races,
+    /// Where calls work that have a workspace of their own.
+    pub workspaces: Workspaces,
     /// Who ended how so far; starts empty.
     pub census: Mutex<Census>,
 }
@@ -147,7 +164,7 @@ pub enum RunError {
 /// [`RunError`] when the journal failed. A failed call is no error: it is in [`Finished`].
 pub async fn run(plan: Arc<Plan>, world: Arc<World>) -> Result<Finished, RunError> {
     let vars = plan.vars.clone();
-    let level = level::Level::new(Arc::clone(&plan), &vars, Arc::clone(&world), None)
+    let level = level::Level::new(Arc::clone(&plan), &vars, Arc::clone(&world), None, &[])
         .map_err(|error| RunError::Goal(error.message))?;
     let whole = {
         let work = parent::run_level(&level);
@@ -168,6 +185,7 @@ pub async fn run(plan: Arc<Plan>, world: Arc<World>) -> Result<Finished, RunErro
             }
         }
     };
+    own::clear(&level).await;
     let judged = verdict::of(&level, &whole);
     let census = world.census.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let finished = RunFinished {

@@ -7,20 +7,24 @@
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt, try_join_all};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::asking::{Asking, Short, Tally};
 use super::attempt::{Bounds, Fault, Kind, Raw};
 use super::bus::Notification;
 use super::instance::Ended;
 use super::level::{Level, Local};
 use super::stop::{Phase, Why};
 use super::work::{Place, program, template_cause};
-use super::{RunError, World, again, answers, attempt, call, steps, verdict};
+use super::{RunError, World, again, answers, asking, attempt, call, steps, verdict};
 use crate::event::Event;
 use crate::id::{AttemptNo, ContentKey, InstanceId};
+use crate::limits::budget::Account;
 use crate::outcome::{Cause, Status};
+use crate::plan::template::Destination;
 use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile};
-use crate::reconcile::{self, Inputs, ReconcileError, Reconciled, SettingsError};
+use crate::reconcile::asked::Inquiry;
+use crate::reconcile::{self, Begun, Conflict, Inputs, ReconcileError, Reconciled, SettingsError};
 
 /// What a whole level came to.
 #[derive(Debug)]
@@ -83,7 +87,7 @@ async fn last_step(level: &Level) -> Result<Result<Reconciled, Cause>, RunError>
     }
     let reconcile = &level.plan.reconcile;
     let id = InstanceId::only(step.clone());
-    let result = take_step(level, reconcile, &id, None).await?;
+    let result = take_step(level, reconcile, &id, None).await?.map(|(reconciled, _)| reconciled);
     if let Ok(reconciled) = &result {
         let event =
             Event::Reconciled { step, result: reconciled.json.clone(), text: reconciled.text.clone() };
@@ -103,12 +107,12 @@ fn given_up(level: &Level) -> Option<Cause> {
 pub(crate) async fn middle_step(level: &Level, position: usize, id: &InstanceId) -> Result<Raw, Ended> {
     let Some(call) = level.plan.calls.get(position) else { return Ok(Raw::default()) };
     let Action::Reconcile(reconcile) = &call.action else { return Ok(Raw::default()) };
-    if level.world.rehearsal && reconcile.strategy.command.is_some() {
+    if level.world.rehearsal && (reconcile.strategy.command.is_some() || reconcile.strategy.asks()) {
         return Err(Fault::new(Status::Skipped, Kind::Final, again::rehearsed()).into());
     }
-    match take_step(level, reconcile, id, Some(call)).await? {
-        Ok(reconciled) => {
-            Ok(Raw { text: reconciled.text, computed: Some(reconciled.json), ..Raw::default() })
+    match take_step(level, reconcile, id, Some((position, call))).await? {
+        Ok((Reconciled { text, json, .. }, Tally { usage, asked })) => {
+            Ok(Raw { text, computed: Some(json), usage, agent: asked.agent, ..Raw::default() })
         }
         Err(cause) => Err(Fault::new(Status::Failed, Kind::Final, cause).into()),
     }
@@ -119,24 +123,12 @@ async fn take_step(
     level: &Level,
     reconcile: &Reconcile,
     step: &InstanceId,
-    call: Option<&Call>,
-) -> Result<Result<Reconciled, Cause>, RunError> {
+    call: Option<(usize, &Call)>,
+) -> Result<Result<(Reconciled, Tally), Cause>, RunError> {
     match step_of(level, reconcile, step, call).await {
-        Ok(reconciled) => Ok(Ok(reconciled)),
+        Ok(result) => Ok(Ok(result)),
         Err(Short::Cause(cause)) => Ok(Err(cause)),
         Err(Short::Run(error)) => Err(error),
-    }
-}
-
-/// Why a step stopped short: it failed, or the run cannot go on.
-enum Short {
-    Cause(Cause),
-    Run(RunError),
-}
-
-impl From<Cause> for Short {
-    fn from(cause: Cause) -> Short {
-        Short::Cause(cause)
     }
 }
 
@@ -144,8 +136,8 @@ async fn step_of(
     level: &Level,
     reconcile: &Reconcile,
     step: &InstanceId,
-    call: Option<&Call>,
-) -> Result<Reconciled, Short> {
+    call: Option<(usize, &Call)>,
+) -> Result<(Reconciled, Tally), Short> {
     for position in &reconcile.of {
         level.store.wait(*position).await;
     }
@@ -155,7 +147,7 @@ async fn step_of(
         level.world.journal.note(Event::NotificationsDrained { by: step.call.clone(), numbers });
     }
     let name = reconcile.strategy.name.as_str();
-    let settings = &reconcile.strategy.settings;
+    let settings = &with_prompt(level, reconcile, call)?;
     let wrong = |error: SettingsError| Cause::new("settings", error.to_string());
     let needs = reconcile::needs(name, settings).map_err(wrong)?;
     let mut inputs = Inputs {
@@ -177,11 +169,80 @@ async fn step_of(
         && let Some(command) = &reconcile.strategy.command
     {
         let input = reconcile::program_input(name, settings, &inputs).map_err(cause)?;
-        inputs.program_output =
-            Some(program_output(level, command, (input, &notifications), call, step).await?.into());
+        inputs.program_output = Some(
+            program_output(level, command, (input, &notifications), call.map(|(_, call)| call), step)
+                .await?
+                .into(),
+        );
     }
-    Ok(reconcile::reconcile(name, settings, &inputs).map_err(cause)?)
+    let mut tally = Tally::default();
+    let begun = reconcile::begin(name, settings, &inputs);
+    let result = match begun.inspect_err(|error| tell_conflicts(level, step, error)).map_err(cause)? {
+        Begun::Done(result) => result,
+        Begun::Asks(inquiry) => decided(level, *inquiry, step, call, &mut tally).await?,
+    };
+    tell(level, step, &result.conflicts);
+    Ok((result, tally))
 }
+
+/// The settings, with what the parent's model is asked where it is asked something.
+fn with_prompt(
+    level: &Level,
+    reconcile: &Reconcile,
+    call: Option<(usize, &Call)>,
+) -> Result<Map<String, Value>, Cause> {
+    let mut settings = reconcile.strategy.settings.clone();
+    if let Some(prompt) = &reconcile.strategy.prompt {
+        let scope = level.scope(call.map(|(_, call)| call), &Local::default());
+        let text = scope.and_then(|scope| prompt.render(&scope, Destination::Prompt));
+        let text = text.map_err(|error| template_cause(&error))?.text;
+        settings.insert("prompt".to_owned(), Value::String(text));
+    }
+    Ok(settings)
+}
+
+/// Asks what is left open, one question after the other.
+async fn decided(
+    level: &Level,
+    mut inquiry: Inquiry,
+    step: &InstanceId,
+    call: Option<(usize, &Call)>,
+    tally: &mut Tally,
+) -> Result<Reconciled, Short> {
+    let before = asking::conversation(level, call.map(|(position, _)| position));
+    let asking = Asking {
+        level,
+        step,
+        before: &before,
+        news: true,
+        bounds: asking::bounds(call.map(|(_, call)| call.timeout)),
+    };
+    while let Some(question) = inquiry.question() {
+        asking.put(&question, tally, |said| inquiry.hear(said)).await?;
+    }
+    Ok(inquiry.finish(&tally.asked))
+}
+
+/// Tells of what the answers disagree on.
+fn tell(level: &Level, step: &InstanceId, conflicts: &[Conflict]) {
+    if conflicts.is_empty() {
+        return;
+    }
+    level.world.journal.note(Event::ConflictsFound {
+        step: step.call.clone(),
+        count: u32::try_from(conflicts.len()).unwrap_or(u32::MAX),
+        messages: conflicts.iter().take(TOLD).map(|conflict| conflict.message.clone()).collect(),
+    });
+}
+
+fn tell_conflicts(level: &Level, step: &InstanceId, error: &ReconcileError) {
+    if let ReconcileError::Conflict { result, .. } = error {
+        tell(level, step, &result.conflicts);
+    }
+}
+
+/// How many conflicts are told of in words.
+const TOLD: usize = 20;
 
 /// Why a step came to nothing, for people and for the exit status.
 fn cause(error: ReconcileError) -> Cause {
@@ -275,13 +336,13 @@ pub(crate) fn sub_plan<'a>(
     world: &'a Arc<World>,
     plan: &'a Arc<Plan>,
     vars: &'a serde_json::Map<String, Value>,
-    id: &'a InstanceId,
+    (id, charged): (&'a InstanceId, Vec<Account>),
     bounds: Bounds,
     stop: impl Future<Output = Cause> + Send + 'a,
 ) -> BoxFuture<'a, Result<Raw, Ended>> {
     async move {
         let fail = |status, cause| Ended::from(Fault::new(status, Kind::Final, cause));
-        let level = Level::new(Arc::clone(plan), vars, Arc::clone(world), Some(id.clone()))
+        let level = Level::new(Arc::clone(plan), vars, Arc::clone(world), Some(id.clone()), &charged)
             .map_err(|error| fail(Status::Failed, template_cause(&error)))?;
         let ended_by = async {
             let own = async {

@@ -56,6 +56,16 @@ impl InstanceResult {
         Value::from(text)
     }
 
+    /// The folder that it worked in, where it had one of its own.
+    fn workspace(&self) -> Option<Value> {
+        self.outcome.changes.as_ref().map(|changes| Value::from(changes.workspace.as_str()))
+    }
+
+    /// What it changed there.
+    fn diff(&self) -> Option<Value> {
+        self.outcome.changes.as_ref().map(|changes| Value::from(Arc::clone(&changes.patch)))
+    }
+
     fn error(&self) -> Value {
         self.outcome
             .cause
@@ -241,6 +251,8 @@ impl Object for CallView {
             // says so, unless it asks for a `default`.
             ("output", Some(instance)) => instance.outcome.is_ok().then(|| instance.text()),
             ("json", Some(instance)) => instance.outcome.is_ok().then(|| instance.json()),
+            ("workspace", Some(instance)) => instance.workspace(),
+            ("diff", Some(instance)) => instance.diff(),
             ("outputs", None) => {
                 let views = result.instances.iter().map(|i| Value::from_object(InstanceView(Arc::clone(i))));
                 Some(Value::from(views.collect::<Vec<_>>()))
@@ -282,6 +294,8 @@ impl Object for InstanceView {
             "json" => Some(instance.json()),
             "status" => Some(Value::from(instance.outcome.status.as_str())),
             "error" => Some(instance.error()),
+            "workspace" => instance.workspace(),
+            "diff" => instance.diff(),
             "index" => Some(Value::from(instance.id.index)),
             "item" | "matrix" => Some(item()),
             "usage" => Some(data(instance.outcome.usage)),

@@ -99,13 +99,14 @@ pub(crate) fn stop(world: &World, success: bool, reason: &str) -> Raw {
     Raw { text: reason.to_owned(), ..Raw::default() }
 }
 
-/// Writes `output.file`, whole or not at all.
+/// Writes `output.file`, whole or not at all, below `base`: the call's working directory, as it is
+/// outside of any workspace of the call's own.
 ///
 /// # Errors
 /// A [`Cause`] with code `output_file` that names the path.
-pub(crate) fn write_file(file: &Template, job: &Job, output: &Output) -> Result<(), Cause> {
+pub(crate) fn write_file(file: &Template, job: &Job, base: &Path, output: &Output) -> Result<(), Cause> {
     let path = file.render(&job.scope, Destination::Raw).map_err(|error| template_cause(&error))?.text;
-    let path = job.place.cwd.join(path);
+    let path = base.join(path);
     put(&path, output.text.as_bytes())
         .map_err(|error| Cause::new("output_file", format!("cannot write {}: {error}", path.display())))
 }

@@ -13,7 +13,7 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
-use crate::plan::{Action, Agent, AgentKind, Cache, Call, Command, Computed, Plan};
+use crate::plan::{Action, Agent, AgentKind, Cache, Call, Check, Command, Computed, Plan};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -109,6 +109,9 @@ impl Job {
             Action::Reconcile(_) => Work::Reconcile,
         };
         let key = key(level, call, local, &work, &place);
+        // What the work is does not depend on where its own workspace happens to be.
+        let own = local.own.as_ref().and_then(|own| own.inside(&place.cwd));
+        let place = Place { cwd: own.unwrap_or(place.cwd), ..place };
         Ok(Job { work, place, scope, key })
     }
 
@@ -127,6 +130,16 @@ impl Job {
             Work::Ask { question, .. } => question.clone(),
             Work::Stop { reason, .. } => reason.clone(),
             Work::Reconcile => String::new(),
+        }
+    }
+
+    /// The task as whoever judges the answer has to know it.
+    pub(crate) fn task(&self) -> String {
+        match &self.work {
+            Work::Prompt { prompt, .. } => prompt.clone(),
+            Work::Run(program) => program.shown.clone(),
+            Work::Ask { question, .. } => question.clone(),
+            Work::Value(_) | Work::Stop { .. } | Work::Reconcile | Work::Plan { .. } => self.shown(),
         }
     }
 
@@ -244,9 +257,16 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
         "format": format!("{:?}", call.output.format),
         "schema": call.output.schema,
         "check": call.check.as_ref().map(|check| match check {
-            Command::Shell(text) => text.source.to_string(),
-            Command::Argv(words) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
+            Check::Ask(question) => format!("?{}", question.source),
+            Check::Command(command) => source(command),
         }),
+        "workspace": call.workspace.isolation.is_own().then(|| json!([
+            call.workspace.isolation.as_str(),
+            call.workspace.base.as_str(),
+            call.workspace.setup.as_ref().map(source),
+            call.workspace.copy,
+            call.workspace.protect,
+        ])),
         "repeat": call.repeat.as_ref().map(|repeat| repeat.until.source.to_string()),
         // Samples are told apart by nothing but their number.
         "index": if local.item.is_none() { local.index } else { None },
@@ -254,4 +274,12 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
     let relative = place.cwd.strip_prefix(&level.plan.dir).unwrap_or(&place.cwd);
     let parts = json!([level.event_id(call), work, relative, place.env, shape, given]).to_string();
     ContentKey::of([parts.as_bytes()])
+}
+
+/// A command as it is written.
+fn source(command: &Command) -> String {
+    match command {
+        Command::Shell(text) => text.source.to_string(),
+        Command::Argv(words) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
+    }
 }

@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::beneath::Beneath;
 use crate::process::{Environment, Reaper, Spec};
 
 /// Puts the sandbox around a command: the same program, started under a policy, or why it cannot be.
@@ -17,8 +18,12 @@ pub type Wrap = Arc<dyn Fn(Spec) -> Result<Spec, String> + Send + Sync>;
 pub struct Ground {
     /// The workspace: paths are relative to it and never lead out of it.
     root: PathBuf,
+    files: Arc<Beneath>,
     /// Whether tools that write are refused.
     pub read_only: bool,
+    /// Whether `wrap` keeps commands from writing where they may not. Without it a command that is not
+    /// known to read only is refused on read-only ground.
+    pub enforced: bool,
     /// What commands and tool servers see.
     pub env: Environment,
     /// The run that they belong to, for their `FANOUT_RUN_ID`; empty for none.
@@ -46,9 +51,12 @@ impl Ground {
     pub fn new(root: &Path) -> Result<Ground, GroundError> {
         let fault = |source| GroundError { path: root.to_owned(), source };
         let root = root.canonicalize().map_err(fault)?;
+        let files = Arc::new(Beneath::open(&root).map_err(fault)?);
         Ok(Ground {
             root,
+            files,
             read_only: false,
+            enforced: false,
             env: Environment { inherit: crate::process::Inherit::Only(Vec::new()), set: Vec::new() },
             run_id: String::new(),
             reaper: None,
@@ -59,6 +67,18 @@ impl Ground {
     /// The workspace, canonical.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The program `bash`, where this system has one.
+    pub(super) fn bash(&self) -> Option<&'static str> {
+        static FOUND: OnceLock<Option<&'static str>> = OnceLock::new();
+        let places = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/run/current-system/sw/bin/bash"];
+        *FOUND.get_or_init(|| places.into_iter().find(|path| Path::new(path).is_file()))
+    }
+
+    /// Its files.
+    pub(super) fn files(&self) -> &Beneath {
+        &self.files
     }
 }
 

@@ -1,10 +1,27 @@
-//! What an agent can do: files, search, commands, background jobs, tool servers.
+//! What an agent can do: files, search, commands, tool servers.
 //!
 //! Invariants: a tool acts inside its [`Ground`] or not at all; what it says is bounded; dropping a
 //! call ends everything that it started; a tool that fails says why in words for the model, and
 //! never tries again.
 
+mod bash;
+mod beneath;
+mod blocking;
+mod edit;
+mod glob;
+mod grep;
 mod ground;
+mod input;
+mod kit;
+mod list;
+mod mcp;
+mod read;
+mod shell;
+mod walk;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -13,6 +30,8 @@ use serde_json::Value;
 
 pub use crate::model::ToolSpec;
 pub use ground::{Ground, GroundError, Wrap};
+pub use kit::{Kit, Unavailable, tools};
+pub use mcp::Servers;
 
 /// One thing that an agent can do.
 ///
@@ -55,4 +74,44 @@ pub struct Said {
     pub text: String,
     /// True where it could not be done.
     pub is_error: bool,
+}
+
+/// The most text that a tool hands to a model, in bytes.
+const MAX_TEXT: usize = 256 * 1024;
+
+impl Said {
+    fn done(text: impl Into<String>) -> Said {
+        Said { text: bounded(text.into()), is_error: false }
+    }
+
+    fn error(text: impl Into<String>) -> Said {
+        Said { text: bounded(text.into()), is_error: true }
+    }
+}
+
+impl From<beneath::Refused> for Said {
+    fn from(refused: beneath::Refused) -> Said {
+        Said::error(refused.to_string())
+    }
+}
+
+/// The text, without what is past the most that a model is given.
+fn bounded(text: String) -> String {
+    if text.is_empty() {
+        return "(nothing)".to_owned();
+    }
+    if text.len() <= MAX_TEXT {
+        return text;
+    }
+    let kept = head(&text, MAX_TEXT);
+    format!("{kept}\n[… {} more bytes left out …]", text.len() - kept.len())
+}
+
+/// The beginning of a text, at most so many bytes of it, cut between characters.
+fn head(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }

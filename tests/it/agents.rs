@@ -27,12 +27,14 @@ fn ask(prompt: &str) -> Ask {
         prompt: prompt.to_owned(),
         system: None,
         schema: None,
+        before: Vec::new(),
         earlier: Vec::new(),
         deadline: Instant::now() + Duration::from_secs(60),
         idle_timeout: None,
         cwd: std::env::temp_dir(),
         env: Vec::new(),
         last_try: false,
+        access: Arc::default(),
     }
 }
 
@@ -126,7 +128,7 @@ async fn a_failure_that_may_pass_is_the_attempt_loops_until_the_last_try() {
 async fn when_every_model_fails_each_reason_is_told() {
     let provider = Provider::start();
     provider.in_turn([
-        Script::error(401, "authentication_error", "bad key"),
+        Script::error(400, "invalid_request_error", "bad key"),
         Script::error(404, "e", "no model"),
     ]);
     let failure = answer(&models(&["one", "two"]), Some(&provider), ask("x")).await.unwrap_err();

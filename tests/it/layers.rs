@@ -26,7 +26,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("cli", 7),
 ];
 /// Where the picture in ARCHITECTURE.md shows an arrow that the numbers forbid.
-const EXCEPTIONS: &[(&str, &str)] = &[("sandbox", "process")];
+const EXCEPTIONS: &[(&str, &str)] = &[("sandbox", "process"), ("workspace", "process")];
 /// Forbidden although the numbers allow it.
 const NEVER: &[(&str, &str)] = &[("run", "report")];
 const MOST_LINES: usize = 400;

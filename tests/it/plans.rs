@@ -182,3 +182,97 @@ fn what_is_the_same_answer_can_be_an_expression() {
     let plan = "calls:\n  a: { run: echo 'v1.2 (linux)' }\n  b: { run: echo 'v1.2 (mac)' }\nreconcile: { strategy: compare, normalize: [{ expression: \"output | split(' ') | first\" }] }\nfail_on: reconcile.json.groups | length != 1\n";
     Folder::with_plan(plan).run(&["run", "plan.yaml"]).expect_code(0);
 }
+
+#[test]
+fn the_parent_settles_what_reviewers_disagree_on_and_says_why() {
+    let plan = repository().join("plans/decide.yaml");
+    let ran = Folder::new().run(&["run", plan.to_str().unwrap()]).expect_code(0);
+    for words in [
+        "DECIDED BY THE PARENT",
+        "critical  as codex said",
+        "not high  (claude, gemini)",
+        "because Two workers",
+    ] {
+        assert!(ran.out.contains(words), "{words}:\n{}", ran.out);
+    }
+}
+
+#[test]
+fn a_synthesis_names_the_calls_that_each_claim_rests_on() {
+    let plan = repository().join("plans/synthesize.yaml");
+    let ran = Folder::new().run(&["run", plan.to_str().unwrap()]).expect_code(0);
+    for words in
+        ["renamed `refresh_token` [history]", "history: “rename refresh_token to renewToken”", "UNRESOLVED"]
+    {
+        assert!(ran.out.contains(words), "{words}:\n{}", ran.out);
+    }
+}
+
+#[test]
+fn recorded_answers_are_compared_and_a_program_of_ones_own_decides() {
+    let run = |name: &str| {
+        let plan = repository().join("plans").join(name);
+        Folder::new().run(&["run", plan.to_str().unwrap()]).expect_code(0).out
+    };
+    let compared = run("compare-answers.yaml");
+    for words in ["ada, grace (2 of 4)", "They differ on 2 fields", "FIFO: alan", "Only tony has 1 field"] {
+        assert!(compared.contains(words), "{words}:\n{compared}");
+    }
+    let own = run("own-program.yaml");
+    assert!(own.contains("reconcile: command") && own.contains("\n  8\n"), "{own}");
+}
+
+#[test]
+fn a_finished_run_is_reconciled_another_way_with_nothing_called_again() {
+    let plan = "calls:\n  a: { run: \"echo x >> made; echo yes\" }\n  b: { run: \"echo x >> made; echo yes\" }\n  \
+                c: { run: \"echo x >> made; echo no\" }\n  dead: { run: exit 3, on_error: ignore }\n";
+    let folder = Folder::with_plan(plan);
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+    let vote =
+        folder.run(&["reconcile", "last", "--strategy", "vote", "--set", "rule=majority"]).expect_code(0);
+    for words in ["3 of 4 answered (majority)", "yes wins (2 of 3 votes)", "dead failed"] {
+        assert!(vote.out.contains(words), "{words}:\n{}", vote.out);
+    }
+    folder.write(
+        "step.yaml",
+        "reconcile: { strategy: vote, rule: unanimity, on_conflict: fail, of: [a, c] }\n",
+    );
+    let json = folder.run(&["reconcile", "last", "-f", "step.yaml", "-o", "json"]).expect_code(3);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["json"]["census"]["asked"], 2);
+    folder.run(&["reconcile", "last", "--strategy", "vote", "--set", "min=4"]).expect_code(1);
+    for (args, words) in [
+        (vec!["--strategy", "voet"], "did you mean `vote`?"),
+        (vec!["--strategy", "vote", "--set", "rule=most"], "`rule`"),
+        (vec!["--strategy", "vote", "--of", "nobody"], "there is no call `nobody`"),
+        (vec!["--strategy", "synthesize"], "asks the parent's model"),
+    ] {
+        let args: Vec<&str> = ["reconcile", "last"].into_iter().chain(args).collect();
+        let refused = folder.run(&args).expect_code(2);
+        assert!(refused.err.contains(words), "{words}:\n{}", refused.err);
+    }
+    assert_eq!(folder.read("made"), "x\nx\nx\n");
+}
+
+#[test]
+fn calls_of_a_run_are_compared_and_two_runs_too() {
+    let folder = Folder::with_plan("calls:\n  a: { run: cat a }\n  b: { run: echo same }\n");
+    folder.write("a", "one\ntwo\n");
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+    let calls = folder.run(&["compare", "last", "a", "b"]).expect_code(0);
+    assert!(calls.out.contains("2 of 2 answered, no two the same"), "{}", calls.out);
+    let first = std::fs::read_dir(folder.path().join(".fanout/runs")).unwrap().next().unwrap().unwrap();
+    let first = first.file_name().into_string().unwrap();
+    folder.write("a", "one\nthree\n");
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+    let runs = folder.run(&["compare", &first, "last"]).expect_code(0);
+    for words in ["1 of 2 the same", "a  changed", "- two", "+ three", "b  same"] {
+        assert!(runs.out.contains(words), "{words}:\n{}", runs.out);
+    }
+    let json = folder.run(&["compare", &first, "last", "-o", "json"]).expect_code(0);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(
+        (&json["calls"][0]["change"], &json["calls"][1]["change"]),
+        (&"changed".into(), &"same".into())
+    );
+}

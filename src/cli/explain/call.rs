@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::row::Row;
 use super::{ids, step, unit};
 use crate::graph::{CallGraph, Range};
+use crate::plan::workspace::Base;
 use crate::plan::{
-    Accept, Action, Call, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt, OutputSpec,
-    Overflow, Pass, Plan, RetryOn,
+    Accept, Action, Call, Check, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt,
+    OutputSpec, Overflow, Pass, Plan, RetryOn,
 };
 
 /// Everything about one call, in the order of the plan language's page.
@@ -50,7 +51,8 @@ pub(super) fn rows(
     }
     rows.extend(time_and_faults(call));
     rows.push(output(&call.output));
-    rows.push(Row::optional("check", call.check.as_ref().map(command)));
+    rows.extend(workspace(call));
+    rows.push(Row::optional("check", call.check.as_ref().map(check)));
     rows.push(Row::new("attempts", json!(call.attempts)).default_if(call.attempts == 1));
     rows.push(match &call.repeat {
         None => Row::optional("repeat", None),
@@ -68,6 +70,26 @@ pub(super) fn rows(
     rows
 }
 
+/// Where it works.
+fn workspace(call: &Call) -> Vec<Row> {
+    let workspace = &call.workspace;
+    if !works(call) {
+        return Vec::new();
+    }
+    let word = workspace.isolation.as_str();
+    let mut rows = vec![Row::new("isolation", json!(word)).default_if(workspace.at.is_none())];
+    if workspace.isolation.is_own() {
+        let own = vec![
+            Row::new("base", json!(workspace.base.as_str())).default_if(workspace.base == Base::Head),
+            Row::optional("setup", workspace.setup.as_ref().map(command)),
+            Row::new("copy", json!(workspace.copy)).default_if(workspace.copy.is_empty()),
+        ];
+        rows.push(Row::map("workspace", own));
+        rows.push(Row::new("protect", json!(workspace.protect)).default_if(workspace.protect.is_empty()));
+    }
+    rows
+}
+
 /// How many: `least` and `most` for programs, `1 to 12` for people.
 pub(super) fn range(key: &str, range: Range) -> Row {
     Row::new(key, json!({ "least": range.least, "most": range.most })).shown(range.to_string())
@@ -78,6 +100,13 @@ pub(super) fn command(command: &Command) -> Value {
     match command {
         Command::Shell(text) => json!(*text.source),
         Command::Argv(words) => words.iter().map(|word| json!(*word.source)).collect(),
+    }
+}
+
+fn check(check: &Check) -> Value {
+    match check {
+        Check::Command(program) => command(program),
+        Check::Ask(question) => json!({ "ask": *question.source }),
     }
 }
 

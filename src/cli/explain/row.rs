@@ -53,6 +53,11 @@ impl Row {
         Row { cell: Cell::List(rows), ..Row::new(key, Value::Null) }
     }
 
+    /// What it is about.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// With something shorter to show; of ids and plain words, since it is shown as it is.
     pub(super) fn shown(self, text: String) -> Row {
         Row { shown: Some(text), ..self }

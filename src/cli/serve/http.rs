@@ -56,8 +56,10 @@ impl Front {
             return Err(Refused::Nonsense);
         };
         let fields = lines.filter_map(|line| line.split_once(':'));
-        let hosts: Vec<&str> =
-            fields.filter(|(name, _)| name.eq_ignore_ascii_case("host")).map(|(_, value)| value.trim()).collect();
+        let hosts: Vec<&str> = fields
+            .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
+            .map(|(_, value)| value.trim())
+            .collect();
         if !matches!(hosts.as_slice(), [host] if self.is_here(host)) {
             return Err(Refused::Forbidden);
         }
@@ -162,10 +164,17 @@ pub(super) async fn send(stream: &mut TcpStream, text: &str) -> io::Result<()> {
     stream.flush().await
 }
 
-/// Comes back when the peer is gone, or says more although it has asked already.
+/// Comes back when the peer is gone. What it says after its request is not listened to.
 pub(super) async fn closed(stream: &TcpStream) {
-    // An error is an end, too.
-    let _ = stream.readable().await;
+    let mut part = [0_u8; 512];
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut part) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +192,18 @@ mod tests {
         assert_eq!(with("GET /secret/", host), Ok((Asked::Page, true)));
         assert_eq!(with("HEAD /secret/?x=1", "accept: x\r\nHOST:  LocalHost:4711"), Ok((Asked::Page, false)));
         assert_eq!(with("GET /secret/events", host), Ok((Asked::News, true)));
-        for path in ["/", "", "/secret", "/secre/", "/secrets/", "/SECRET/", "//secret/", "/%73ecret/", "/x/secret/", "*"] {
+        for path in [
+            "/",
+            "",
+            "/secret",
+            "/secre/",
+            "/secrets/",
+            "/SECRET/",
+            "//secret/",
+            "/%73ecret/",
+            "/x/secret/",
+            "*",
+        ] {
             assert_eq!(with(&format!("GET {path}"), host), Err(Refused::Forbidden), "{path}");
         }
         for host in [

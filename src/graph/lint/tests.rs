@@ -9,8 +9,8 @@ use super::*;
 use crate::graph::sample::{self, Sample, command_agent, model_agent, span, strategy};
 use crate::plan::code::{IMPOSSIBLE, NOT_BUILT};
 use crate::plan::{
-    Accept, AgentKind, Command, Environment, Expand, Format, Given, Include, OnError, Quantity, Repeat,
-    Require, Strategy, load_text,
+    Accept, AgentKind, Check, Command, Environment, Expand, Format, Given, Include, OnError, Quantity,
+    Repeat, Require, Strategy, load_text,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -185,7 +185,7 @@ fn an_order_with_a_reason_is_fine() {
     assert_eq!(codes(data), NOTHING);
     let gate = Sample::new()
         .prompt("a", "Look.")
-        .edit("a", |call| call.check = Some(Command::Argv(vec![sample::template("true")])))
+        .edit("a", |call| call.check = Some(Check::Command(Command::Argv(vec![sample::template("true")]))))
         .prompt("b", "Look.")
         .needs("b", "a");
     assert_eq!(codes(gate), NOTHING);
@@ -580,7 +580,11 @@ fn a_var_counts_as_used_wherever_it_is_mentioned() {
         |sample| {
             sample.edit("a", |call| call.expand = Some(Expand::List(vec![json!({"k": "{{ vars.x }}"})])))
         },
-        |sample| sample.edit("a", |call| call.check = Some(Command::Shell(sample::template("{{ vars.x }}")))),
+        |sample| {
+            sample.edit("a", |call| {
+                call.check = Some(Check::Command(Command::Shell(sample::template("{{ vars.x }}"))))
+            })
+        },
         |sample| sample.with(|plan| plan.goal = Some(sample::template("{{ vars.x }}"))),
         |sample| sample.with(|plan| plan.fail_on = Some(sample::expression("vars.x"))),
         |sample| {

@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::{UNUSED_AGENT, UNUSED_INCLUDE, UNUSED_VAR, agent_of};
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::template::{Expression, Template};
-use crate::plan::{Action, Agent, AgentKind, Call, Command, Computed, Expand, Plan, Reconcile, ToolGrant};
+use crate::plan::{
+    Action, Agent, AgentKind, Call, Check, Command, Computed, Expand, Plan, Reconcile, ToolGrant,
+};
 
 pub(super) fn lint(plan: &Plan, found: &mut Vec<Diagnostic>) {
     let agents = used_agents(plan);
@@ -43,6 +45,7 @@ fn used_agents(plan: &Plan) -> Vec<&Arc<Agent>> {
             all || by_calls.contains(&Arc::as_ptr(agent))
                 || used.contains(name.as_str())
                 || named.contains(name.as_str())
+                || plan.parent.as_ref().is_some_and(|parent| parent.name == **name)
         })
         .map(|(_, agent)| agent)
         .collect()
@@ -78,7 +81,8 @@ fn unused_includes(plan: &Plan, agents: &[&Arc<Agent>], vars: &Vars, found: &mut
     let places = &plan.places;
     let mut used: HashSet<u16> = agents.iter().map(|agent| agent.at.file).collect();
     used.extend(places.vars.iter().filter(|(name, _)| vars.has(name)).map(|(_, at)| at.file));
-    let providers: HashSet<&str> = (agents.iter())
+    let parent = plan.parent.as_ref();
+    let providers: HashSet<&str> = (agents.iter().copied().chain(parent))
         .flat_map(|agent| match &agent.kind {
             AgentKind::Model(model) => model.models.as_slice(),
             AgentKind::Command(_) => &[],
@@ -139,7 +143,7 @@ impl Vars {
         plan.fail_on.iter().for_each(|fail_on| vars.expression(fail_on));
         vars.step(&plan.reconcile);
         plan.calls.iter().for_each(|call| vars.call(call));
-        let inline = plan.calls.iter().filter_map(agent_of);
+        let inline = plan.calls.iter().filter_map(agent_of).chain(&plan.parent);
         for agent in inline.chain(agents.iter().copied()) {
             if let AgentKind::Model(model) = &agent.kind {
                 model.system.iter().for_each(|system| vars.template(system));
@@ -205,6 +209,7 @@ impl Vars {
     fn step(&mut self, step: &Reconcile) {
         step.strategy.settings.values().for_each(|value| self.value(value));
         step.strategy.command.iter().for_each(|command| self.command(command));
+        step.strategy.prompt.iter().for_each(|prompt| self.template(prompt));
     }
 
     fn call(&mut self, call: &Call) {
@@ -227,7 +232,12 @@ impl Vars {
         }
         call.when.iter().for_each(|when| self.expression(when));
         call.repeat.iter().for_each(|repeat| self.expression(&repeat.until));
-        call.check.iter().for_each(|check| self.command(check));
+        call.workspace.setup.iter().for_each(|setup| self.command(setup));
+        match &call.check {
+            Some(Check::Command(command)) => self.command(command),
+            Some(Check::Ask(question)) => self.template(question),
+            None => {}
+        }
         let templates = call.cwd.iter().chain(&call.stdin).chain(&call.output.file);
         templates.chain(call.env.iter().map(|(_, value)| value)).for_each(|template| self.template(template));
     }

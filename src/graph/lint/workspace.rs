@@ -22,6 +22,7 @@ pub(super) fn lint(plan: &Plan, graph: &CallGraph, found: &mut Vec<Diagnostic>) 
         return;
     }
     let writers: Vec<usize> = (plan.calls.iter().enumerate())
+        .filter(|(_, call)| !call.workspace.isolation.is_own())
         .filter(|(_, call)| agent_of(call).is_some_and(|agent| program::writes(agent)))
         .map(|(position, _)| position)
         .take(WRITERS)
@@ -47,7 +48,7 @@ pub(super) fn lint(plan: &Plan, graph: &CallGraph, found: &mut Vec<Diagnostic>) 
 
 fn warning(call: &Call, message: String) -> Diagnostic {
     Diagnostic::warning(SHARED_WRITERS, call.at, message).help(
-        "give each its own folder with `cwd`, let one need the other, or give agents that only report no `write`, `edit` or `bash`",
+        "give each a workspace of its own with `isolation: worktree`, let one need the other, or give agents that only report no `write`, `edit` or `bash`",
     )
 }
 

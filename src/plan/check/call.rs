@@ -5,22 +5,24 @@ use std::time::Duration;
 
 use super::action;
 use super::agents::Agents;
+use super::budget;
 use super::expand;
 use super::needs::Needs;
 use super::output;
+use super::workspace;
 use super::{Scope, at_least_one};
 use crate::id::CallId;
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::call::{
-    CacheFile, CallFile, Isolation, OnErrorWord, OnInterruptWord, OutputUse, RepeatFile, RetryWord,
-    SandboxFile, SandboxWord,
+    CacheFile, CallFile, OnErrorWord, OnInterruptWord, OutputUse, RepeatFile, RetryWord, SandboxFile,
+    SandboxWord,
 };
-use crate::plan::file::value::{CheckText, Text, Time};
+use crate::plan::file::value::{Text, Time};
 use crate::plan::load::Load;
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::Record as _;
 use crate::plan::template::{Also, Destination, Mention, Names, Template};
-use crate::plan::{Action, Cache, Call, Command, Need, OnError, OnInterrupt, Repeat, RetryOn, code, unbuilt};
+use crate::plan::{Action, Cache, Call, Need, OnError, OnInterrupt, Repeat, RetryOn, code, unbuilt};
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 const AGENT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -72,7 +74,9 @@ pub(super) fn check(
     let env = variables(load, &env, &names, &mut mentions);
     let cwd = raw(load, file.cwd.take(), &names, &mut mentions);
     let stdin = raw(load, file.stdin.take(), &names, &mut mentions);
-    let check = file.check.take().and_then(|check| command_check(load, &check.value, &names, &mut mentions));
+    let check = file.check.take().map(|check| workspace::check(load, check.value, &names, &mut mentions));
+    let (check, protect) = check.unwrap_or_default();
+    let mut workspace = workspace::read(load, &mut file, name, protect, &names, &mut mentions);
     let output = output::shape(load, file.output.take(), scope.place, &names, &mut mentions);
     if file.wrote("attempts")
         && check.is_none()
@@ -100,8 +104,13 @@ pub(super) fn check(
     let retry_on = file.retry_on.take().map_or_else(RetryOn::default, |words| faults_to_retry(&words.value));
     let item_name = expansion.item.unwrap_or_else(|| "item".to_owned());
     let cache = kept(load, file.cache.take());
+    let budget = budget::of_call(load, file.limits.take());
     let tags = file.tags.take().map_or_else(Vec::new, |tags| tags.value.0);
     let (Some(id), Some(action)) = (id, action) else { return CheckedCall { needs, call: None } };
+    workspace::settle(load, &mut workspace, &action);
+    if cwd.is_none() {
+        workspace::survey(load, &workspace, &scope.place.dir);
+    }
     let idle_timeout = idle_timeout.or(match action {
         Action::Prompt { .. } => Some(AGENT_IDLE_TIMEOUT),
         Action::Run(_)
@@ -142,11 +151,13 @@ pub(super) fn check(
             Some(OnErrorWord::Ignore) => OnError::Ignore,
         },
         output,
+        workspace,
         check,
         attempts,
         repeat,
         pass: output::pass(file.pass),
         cache,
+        budget,
         tags,
     };
     CheckedCall { needs, call: Some(call) }
@@ -189,22 +200,15 @@ pub(super) fn merge_parts(call: &mut CallFile, defaults: &CallFile) {
 }
 
 fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
-    let isolation = file.isolation.as_ref().filter(|isolation| isolation.value != Isolation::Shared);
     let sandbox = file.sandbox.as_ref().filter(|sandbox| match &sandbox.value {
         SandboxFile::Mode(mode) => *mode != SandboxWord::Off,
         SandboxFile::Full(file) => {
             file.mode.as_ref().is_some_and(|mode| mode.value != SandboxWord::Off) || file.network.is_some()
         }
     });
-    let check = file.check.as_ref().and_then(|check| match check.value {
-        CheckText::Ask(at) => Some(at),
-        CheckText::Command(_) => None,
-    });
     let rows = [
-        (isolation.map(|field| field.at), unbuilt::ISOLATION),
         (sandbox.map(|field| field.at), unbuilt::SANDBOX),
         (file.session.as_ref().map(|field| field.key), unbuilt::SESSION),
-        (check, unbuilt::CHECK_ASK),
     ];
     for (at, row) in rows {
         if let Some(at) = at {
@@ -222,6 +226,7 @@ fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
         ("agent", file.wrote("prompt"), "a call with a `prompt`"),
         ("stdin", file.wrote("run"), "a call with `run`"),
         ("cache", file.wrote("prompt") || file.wrote("run"), "a call with a `prompt` or `run`"),
+        ("limits", file.wrote("prompt") || file.wrote("plan"), "a call with a `prompt` or `plan`"),
         ("with", file.wrote("plan"), "a call with `plan`"),
         ("default", file.wrote("ask"), "a call with `ask`"),
         ("as", each, "a call with `for_each`"),
@@ -287,18 +292,6 @@ fn variables(
         }
     }
     made
-}
-
-fn command_check(
-    load: &mut Load<'_>,
-    check: &CheckText,
-    names: &Names<'_>,
-    mentions: &mut Vec<Mention>,
-) -> Option<Command> {
-    match check {
-        CheckText::Command(command) => Some(load.command(command, names, mentions)),
-        CheckText::Ask(_) => None,
-    }
 }
 
 fn rounds(

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::Place;
 use crate::plan::diagnostic::Diagnostic;
-use crate::plan::file::agent::{AgentFile, ProviderFile};
+use crate::plan::file::agent::{AgentFile, McpFile, ProviderFile};
 use crate::plan::file::{IncludeFile, PlanFile, VarShape};
 use crate::plan::load::Load;
 use crate::plan::read::{At, Entries, Key, OneOrMany, Reader};
@@ -29,6 +29,8 @@ pub(super) struct Merged {
     pub(super) providers: Named<ProviderFile>,
     /// The same for agents, each with the folder that its files are looked for in.
     pub(super) agents: Named<(AgentFile, Rc<Home>)>,
+    /// The same for tool servers.
+    pub(super) mcp: Named<McpFile>,
     /// The files, each once, with where it is first included.
     pub(super) includes: Vec<Include>,
 }
@@ -59,6 +61,7 @@ pub(super) fn merge(load: &mut Load<'_>, file: &mut PlanFile, place: &Place) -> 
     add(&mut merged.vars, file.vars.take(), |var| var);
     add(&mut merged.providers, file.providers.take(), |provider| provider);
     add(&mut merged.agents, file.agents.take(), |agent| (agent, Rc::clone(&home)));
+    add(&mut merged.mcp, file.mcp.take(), |server| server);
     let mut level = steps(file.include.take(), &home, &[]);
     let mut seen: HashSet<PathBuf> = HashSet::new();
     while !level.is_empty() {
@@ -113,6 +116,7 @@ fn include(
     add(&mut merged.vars, file.vars.take(), |var| var);
     add(&mut merged.providers, file.providers.take(), |provider| provider);
     add(&mut merged.agents, file.agents.take(), |agent| (agent, Rc::clone(&home)));
+    add(&mut merged.mcp, file.mcp.take(), |server| server);
     chain.push(path);
     steps(file.include.take(), &home, &chain)
 }

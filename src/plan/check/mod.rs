@@ -5,6 +5,7 @@
 
 mod action;
 mod agents;
+mod budget;
 mod call;
 mod claude;
 mod computed;
@@ -12,15 +13,18 @@ mod cycle;
 mod expand;
 mod include;
 mod matrix;
+mod mcp;
 mod needs;
 mod notify;
 mod output;
+mod parent;
 mod places;
 mod providers;
 mod reconcile;
 mod text;
 mod top;
 mod vars;
+mod workspace;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -76,6 +80,8 @@ pub(super) struct Scope<'a> {
     positions: &'a HashMap<String, usize>,
     /// What is known of the call at each position before it is checked.
     traits: &'a [Traits],
+    /// True where the plan has a `goal`.
+    goal: bool,
 }
 
 /// What is known of a call before it is checked.
@@ -111,6 +117,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
     let places = places::of(&file, &merged);
     let vars = vars::resolve(load, merged.vars, place);
     let providers = providers::all(load, merged.providers);
+    let mcp = mcp::all(load, merged.mcp);
 
     let calls = file.calls.take().map(|calls| *calls).map_or_else(Vec::new, |calls| {
         if calls.value.0.is_empty() {
@@ -135,9 +142,13 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
                 .is_some_and(|background| background.value);
             traits.push(Traits { expanded, silent, background });
             known.add_call(&id.value, if expanded { CallShape::Expanded } else { CallShape::Single });
+            if call.as_ref().is_some_and(workspace::is_own) {
+                known.add_workspace(&id.value);
+            }
         }
     }
-    let scope = Scope { place, known: &known, positions: &positions, traits: &traits };
+    let goal = file.goal.is_some();
+    let scope = Scope { place, known: &known, positions: &positions, traits: &traits, goal };
     let mut agents = agents::Agents::read(load, merged.agents, &providers, &scope);
     let (calls, edges) = check_calls(load, calls, &mut agents, &scope);
     cycle::refuse(load, &edges);
@@ -147,6 +158,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
         .take()
         .map(|goal| load.template(&goal.value, &Names::vars(&known), Destination::Raw, &mut Vec::new()));
     let reconcile = reconcile::last(load, file.reconcile.take(), &edges, &agents, &scope);
+    let parent = parent::of(load, file.parent.take(), (&calls, &reconcile), &mut agents);
     let fail_on = file.fail_on.take().map(|text| {
         let mut names = Names::call(&known);
         names.also.push(Also::Reconcile);
@@ -171,6 +183,8 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
             .collect(),
         providers,
         agents,
+        mcp,
+        parent,
         limits,
         calls,
         reconcile,

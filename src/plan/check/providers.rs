@@ -7,6 +7,7 @@
 use indexmap::IndexMap;
 
 use super::at_least_one;
+use super::budget;
 use super::include::Named;
 use crate::plan::diagnostic::{Diagnostic, Span};
 use crate::plan::file::agent::{ApiWord, ProviderFile, RateFile};
@@ -107,6 +108,7 @@ fn built_in(environment: &Environment) -> IndexMap<String, Provider> {
             api_key_env: key.map(str::to_owned),
             rate: DeclaredRate::default(),
             headers: Vec::new(),
+            prices: Vec::new(),
         };
         (name.to_owned(), provider)
     };
@@ -157,7 +159,7 @@ fn one(load: &mut Load<'_>, name: &At<String>, file: ProviderFile, before: Optio
             }
         }
     }
-    let ProviderFile { api, base_url, api_key_env, rate, headers, .. } = file;
+    let ProviderFile { api, base_url, api_key_env, rate, headers, prices, .. } = file;
     let api = match api.map(|api| api.value) {
         Some(ApiWord::Anthropic) => Api::Anthropic,
         Some(ApiWord::OpenAiResponses) => Api::OpenAiResponses,
@@ -182,6 +184,7 @@ fn one(load: &mut Load<'_>, name: &At<String>, file: ProviderFile, before: Optio
         api_key_env: key,
         rate: rate.map_or_else(DeclaredRate::default, |rate| declared(load, rate.value)),
         headers: headers.map_or_else(Vec::new, |headers| plain_headers(load, headers.value)),
+        prices: prices.map_or_else(Vec::new, |prices| budget::prices(load, prices.value)),
     }
 }
 

@@ -9,16 +9,14 @@ use super::Scope;
 use super::agents::Agents;
 use super::needs::Edges;
 use crate::plan::diagnostic::{Diagnostic, Span};
-use crate::plan::file::reconcile::{
-    OnConflict, OnConflictWord, ReconcileFile, SimilarFile, StrategyWord, keys_of,
-};
+use crate::plan::file::reconcile::{OnConflict, ReconcileFile, SimilarFile, StrategyWord, keys_of};
 use crate::plan::file::value::{Data, DataKind};
 use crate::plan::load::{Load, SettingsCheck};
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::{Record as _, Word as _};
 use crate::plan::suggest::{did_you_mean, list};
-use crate::plan::template::{Destination, Mention, Names};
-use crate::plan::{Quantity, Reconcile, Strategy, code, unbuilt};
+use crate::plan::template::{Mention, Names};
+use crate::plan::{Quantity, Reconcile, Strategy, code};
 
 /// Keys that every strategy has.
 const COMMON: &[&str] = &["of", "strategy", "min"];
@@ -93,7 +91,12 @@ pub(super) fn step(
 }
 
 fn collect() -> Strategy {
-    Strategy { name: StrategyWord::Collect.word().to_owned(), settings: Map::new(), command: None }
+    Strategy {
+        name: StrategyWord::Collect.word().to_owned(),
+        settings: Map::new(),
+        command: None,
+        prompt: None,
+    }
 }
 
 fn strategy(
@@ -109,19 +112,14 @@ fn strategy(
     }
     let word = file.strategy.as_ref().map_or(StrategyWord::Collect, |strategy| strategy.value);
     let place = file.strategy.as_ref().map_or(at, |strategy| strategy.at);
-    match word {
-        StrategyWord::Patch => load.fault(unbuilt::PATCH.refuse(place)),
-        StrategyWord::Synthesize => load.fault(unbuilt::SYNTHESIZE.refuse(place)),
-        StrategyWord::Collect
-        | StrategyWord::Compare
-        | StrategyWord::Vote
-        | StrategyWord::Merge
-        | StrategyWord::Best
-        | StrategyWord::Command => {}
-    }
     refuse_foreign(load, &file, word, at);
     let ReconcileFile { command, prompt, .. } = &file;
     let names = Names::call(scope.known);
+    if word == StrategyWord::Synthesize && !file.wrote("prompt") && !scope.goal {
+        let message = "`synthesize` has neither a `prompt` nor the plan's `goal` to go by";
+        let fault = Diagnostic::error(code::MISSING_KEY, place, message);
+        load.fault(fault.help("add `prompt: …`: what the parent's model is to answer"));
+    }
     if word == StrategyWord::Command && !file.wrote("command") {
         let fault = Diagnostic::error(code::MISSING_KEY, place, "the strategy `command` needs a `command`");
         load.fault(fault.help("add `command: …`; it gets the results as JSON on standard input"));
@@ -132,17 +130,14 @@ fn strategy(
     }
     let command = command.as_ref().map(|command| load.command(&command.value, &names, mentions));
     let mut settings = Map::new();
-    let prompt = prompt.as_ref().and_then(|prompt| load.prompt_text(prompt.value.clone(), scope.place));
-    if let Some(text) = prompt {
-        load.template(&text, &names, Destination::Prompt, mentions);
-        settings.insert("prompt".to_owned(), Value::String(text.text));
-    }
+    let prompt =
+        prompt.as_ref().and_then(|prompt| load.prompt(prompt.value.clone(), &names, scope.place, mentions));
     let before = load.faults.len();
     read_settings(load, &file, agents, scope, &mut settings);
     if let (Some(check), false) = (load.given.settings_check, load.any_error_since(before)) {
         meaning(load, check, &file, word, place, &settings);
     }
-    Strategy { name: word.word().to_owned(), settings, command }
+    Strategy { name: word.word().to_owned(), settings, command, prompt }
 }
 
 /// Refuses keys that mean nothing to the strategy.
@@ -172,9 +167,6 @@ fn meaning(
     place: Span,
     settings: &Map<String, Value>,
 ) {
-    if matches!(word, StrategyWord::Patch | StrategyWord::Synthesize) {
-        return;
-    }
     if let Err(fault) = check(word.word(), settings) {
         let key = fault.key.split('.').next().unwrap_or("");
         let at = file.places(key).map_or(place, |(_, value)| value);
@@ -251,12 +243,7 @@ fn similarity(load: &mut Load<'_>, file: &SimilarFile) -> Value {
 
 fn conflict(load: &mut Load<'_>, field: &Field<OnConflict>, agents: &Agents<'_>, scope: &Scope<'_>) -> Value {
     match &field.value {
-        OnConflict::Word(word) => {
-            if *word == OnConflictWord::Decide {
-                load.fault(unbuilt::DECIDE.refuse(field.at));
-            }
-            Value::String(word.word().to_owned())
-        }
+        OnConflict::Word(word) => Value::String(word.word().to_owned()),
         OnConflict::Prefer(names) => {
             names.iter().for_each(|name| call_or_agent(load, name, agents, scope));
             json!({ "prefer": names.iter().map(|name| name.value.clone()).collect::<Vec<String>>() })

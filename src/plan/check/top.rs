@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use super::{Scope, at_least_one};
+use super::{Scope, at_least_one, budget};
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::{AtEndWord, LimitsFile, PlanFile, ReportFile, RequireCount, RequireFile};
 use crate::plan::load::Load;
@@ -23,16 +23,11 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
             format!("this is version {} of the language; this fanout reads version 1", version.value);
         load.fault(Diagnostic::error(code::OUT_OF_RANGE, version.at, message).help("write `version: 1`"));
     }
-    let rows = [
-        (file.mcp.as_ref().map(|field| field.key), unbuilt::MCP),
-        (file.parent.as_ref().map(|field| field.key), unbuilt::PARENT),
-    ];
+    let rows = [(file.mcp.as_ref().map(|field| field.key), unbuilt::MCP)];
     let limits = file.limits.as_ref().map(|limits| &limits.value);
     let limits = limits.map_or_else(Vec::new, |limits| {
         let detach = limits.background.as_ref().filter(|word| word.value == AtEndWord::Detach);
         vec![
-            (limits.tokens.as_ref().map(|field| field.key), unbuilt::LIMIT_TOKENS),
-            (limits.cost.as_ref().map(|field| field.key), unbuilt::LIMIT_COST),
             (limits.depth.as_ref().map(|field| field.key), unbuilt::LIMIT_DEPTH),
             (detach.map(|field| field.at), unbuilt::DETACH),
         ]
@@ -46,7 +41,7 @@ pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
 
 /// Bounds on the whole run.
 pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
-    let LimitsFile { concurrency, calls, time, background, .. } =
+    let LimitsFile { concurrency, calls, tokens, cost, time, background, .. } =
         file.map(|file| file.value).unwrap_or_default();
     if let Some(time) = time.as_ref().filter(|time| time.value.0.is_zero()) {
         load.fault(Diagnostic::error(code::OUT_OF_RANGE, time.at, "`time` must be more than nothing"));
@@ -55,6 +50,7 @@ pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
         concurrency: concurrency.map_or(CONCURRENCY, |n| at_least_one(load, n.value, n.at, "concurrency")),
         calls: calls.map_or(CALLS, |n| at_least_one(load, n.value, n.at, "calls")),
         time: time.map(|time| time.value.0),
+        budget: budget::read(load, tokens, cost),
         background: match background.map(|word| word.value) {
             None | Some(AtEndWord::Wait | AtEndWord::Detach) => AtEnd::Wait,
             Some(AtEndWord::Cancel) => AtEnd::Cancel,

@@ -3,7 +3,7 @@
 //! Invariant: keys are named here, never written: there is no key for a secret.
 
 use super::call::either;
-use super::value::{PerTime, PromptText, TokenCount};
+use super::value::{PerTime, PromptText, Time, TokenCount};
 use crate::plan::read::{At, Entries, OneOrMany, Read, Reader};
 use crate::plan::record::{record, words};
 use crate::plan::yaml::{Kind, Node};
@@ -86,6 +86,22 @@ record! {
         rate: RateFile,
         /// Extra request headers; never secrets.
         headers: Entries<String>,
+        /// What its models cost, by their names; goes before the prices that are known.
+        prices: Entries<PriceFile>,
+    }
+}
+
+record! {
+    /// What a model costs, in US dollars for a million tokens.
+    struct PriceFile {
+        /// Input.
+        input: f64 = required,
+        /// Output.
+        output: f64 = required,
+        /// Input that comes from the provider's prompt cache. Default: like `input`.
+        cached: f64,
+        /// Input that goes into the provider's prompt cache. Default: like `input`.
+        cache_written: f64,
     }
 }
 
@@ -116,33 +132,36 @@ record! {
 }
 
 record! {
-    /// A tool server.
+    /// A tool server: a program that is started, or an address.
     struct McpFile {
         /// The program to start, with its arguments.
         command: OneOrMany<String>,
         /// More arguments.
         args: Vec<String>,
-        /// Environment variables for it.
-        env: Entries<String>,
-        /// The address of a server that runs already.
+        /// Environment variables for it; a secret as `{env: NAME}`.
+        env: Entries<SettingUse>,
+        /// The folder that it works in, relative to the workspace of the agent that uses it.
+        cwd: String,
+        /// The address of a server that runs already, spoken to over streamable HTTP.
         url: String,
-        /// Extra request headers; never secrets.
-        headers: Entries<String>,
+        /// The name of the environment variable that holds the bearer token.
+        api_key_env: String,
+        /// Extra request headers; a secret as `{env: NAME}`.
+        headers: Entries<SettingUse>,
+        /// How long one call of its tools may take. Default: 2m.
+        timeout: Time,
     }
 }
 
 record! {
-    /// The parent's own reasoning.
-    struct ParentFile {
-        /// `provider/model`, or a list of them that is tried in order.
-        model: OneOrMany<At<String>>,
-        /// The system prompt.
-        system: PromptText,
-        /// At most so many output tokens a request.
-        max_tokens: TokenCount,
-        /// Sampling temperature.
-        temperature: f64,
-        /// Reasoning effort.
-        effort: String,
+    /// The value of an environment variable.
+    struct NamedValue {
+        /// The variable's name.
+        env: String = required,
     }
+}
+
+either! {
+    /// A text, or the environment variable that holds it.
+    SettingUse = Text(String) or Named(NamedValue)
 }

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::agent::AgentUse;
 use super::reconcile::ReconcileFile;
 use super::value::{ByteCount, CheckText, CommandText, Data, PromptText, Text, Time, TokenCount};
+use super::workspace::{IsolationWord, WorkspaceFile};
 use crate::plan::read::{At, Entries, OneOrMany, Read, Reader};
 use crate::plan::record::{record, words};
 use crate::plan::yaml::{Kind, Node};
@@ -61,8 +62,10 @@ record! {
         concurrency: u32,
         /// Start it and do not wait: its completion is a notification to the parent.
         background: bool,
-        /// Where it works. Default: `shared`.
-        isolation: Isolation,
+        /// Where it works. Default: `shared`, and `read-only` for agents with no write tools.
+        isolation: IsolationWord,
+        /// How its own workspace is made, with `isolation: worktree` or `clone`.
+        workspace: WorkspaceFile,
         /// What the system lets it touch. Default: `off` for `run`.
         sandbox: SandboxFile,
         /// Working directory, relative to the plan's folder.
@@ -97,8 +100,20 @@ record! {
         pass: PassFile,
         /// Reuse an earlier identical result.
         cache: CacheFile,
+        /// What it may spend, all of its instances and attempts together.
+        limits: CallLimitsFile,
         /// For `--only tag:x`.
         tags: OneOrMany<String>,
+    }
+}
+
+record! {
+    /// What one call may spend.
+    struct CallLimitsFile {
+        /// Model tokens, input and output together.
+        tokens: TokenCount,
+        /// Money, in US dollars.
+        cost: f64,
     }
 }
 
@@ -231,20 +246,6 @@ words! {
         Continue = "continue",
         /// It does not count against the run.
         Ignore = "ignore",
-    }
-}
-
-words! {
-    /// Where a call works.
-    enum Isolation("isolation") {
-        /// In the plan's folder, with the others.
-        Shared = "shared",
-        /// There too, without writing.
-        ReadOnly = "read-only",
-        /// In a git worktree and branch of its own.
-        Worktree = "worktree",
-        /// In a repository of its own.
-        Clone = "clone",
     }
 }
 

@@ -8,12 +8,13 @@ pub(super) mod call;
 pub(super) mod notify;
 pub(super) mod reconcile;
 pub(super) mod value;
+pub(super) mod workspace;
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use self::agent::{AgentFile, McpFile, ParentFile, ProviderFile};
+use self::agent::{AgentFile, AgentUse, McpFile, ProviderFile};
 use self::call::CallFile;
 use self::notify::NotifyFile;
 use self::reconcile::ReconcileFile;
@@ -45,8 +46,8 @@ record! {
         agents: Entries<AgentFile>,
         /// Tool servers that agents may use.
         mcp: Entries<McpFile>,
-        /// The model, system prompt and settings of the parent's own reasoning.
-        parent: ParentFile,
+        /// Who reasons for the parent: a name under `agents`, or the model, system prompt and settings. Default: the default model.
+        parent: AgentUse,
         /// Any key of a call, for every call.
         defaults: CallFile,
         /// Bounds on the whole run.

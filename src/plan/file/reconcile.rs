@@ -117,9 +117,12 @@ pub(crate) fn keys_of(strategy: StrategyWord) -> &'static [&'static str] {
             "on_conflict",
             "keep",
             "on",
+            "rule",
             "quorum",
+            "ties",
             "weights",
             "normalize",
+            "similarity",
         ],
         StrategyWord::Command => &["command"],
     }

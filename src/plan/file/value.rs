@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::super::code;
 use super::super::diagnostic::{Diagnostic, Span};
-use super::super::read::{At, Read, Reader};
+use super::super::read::{At, OneOrMany, Read, Reader};
 use super::super::record::record;
 use super::super::scalar;
 use super::super::yaml::{Kind, Node, Style};
@@ -92,15 +92,19 @@ impl Read for CommandText {
 pub(crate) enum CheckText {
     /// A command that must exit 0.
     Command(CommandText),
-    /// `{ask: …}`.
-    Ask(Span),
+    /// `{command: …, protect: …}`, or `{ask: …}`.
+    Full(Box<CheckFile>),
 }
 
 record! {
-    /// A question to the parent's model, answered with yes or no.
-    struct AskCheck {
+    /// A command that must exit 0, or a question to the parent's model, answered with yes or no.
+    struct CheckFile {
+        /// The command.
+        command: CommandText,
+        /// Globs of files, from the repository's root, that are as they were before the call when the command runs; what the call did to them does not count.
+        protect: OneOrMany<At<String>>,
         /// The question.
-        ask: Text = required,
+        ask: Text,
     }
 }
 
@@ -109,7 +113,7 @@ impl Read for CheckText {
         let Kind::Map(_) = &node.kind else {
             return CommandText::read(node, reader).map(CheckText::Command);
         };
-        AskCheck::read(node, reader)?.ask.map(|ask| CheckText::Ask(ask.key))
+        Box::<CheckFile>::read(node, reader).map(CheckText::Full)
     }
 }
 
@@ -330,5 +334,5 @@ macro_rules! either_schema {
 
 either_schema! {
     PromptText = Text, FileRef;
-    CheckText = CommandText, AskCheck;
+    CheckText = CommandText, CheckFile;
 }

@@ -12,6 +12,7 @@ use indexmap::{IndexMap, IndexSet};
 pub struct Known {
     vars: IndexSet<Arc<str>>,
     calls: IndexMap<Arc<str>, CallShape>,
+    own: IndexSet<Arc<str>>,
 }
 
 /// Whether a call is one or many.
@@ -37,6 +38,16 @@ impl Known {
     /// Adds a call; the last shape of an id counts.
     pub fn add_call(&mut self, id: &str, shape: CallShape) {
         self.calls.insert(id.into(), shape);
+    }
+
+    /// Says that a call has a workspace of its own: `calls.<id>.workspace` and `.diff`.
+    pub fn add_workspace(&mut self, id: &str) {
+        self.own.insert(id.into());
+    }
+
+    /// True for a call with a workspace of its own.
+    pub fn has_workspace(&self, id: &str) -> bool {
+        self.own.contains(id)
     }
 
     /// True for a name of `vars`.

@@ -14,11 +14,12 @@ use crate::plan::code;
 use crate::plan::suggest::{choices, list, nearest};
 
 /// What `calls.<id>` has.
-const OF_A_CALL: [&str; 5] = ["output", "json", "status", "error", "usage"];
+const OF_A_CALL: [&str; 7] = ["output", "json", "status", "error", "usage", "workspace", "diff"];
 /// What `calls.<id>` of an expanded call has.
 const OF_AN_EXPANDED_CALL: [&str; 4] = ["outputs", "status", "error", "usage"];
 /// What each of `calls.<id>.outputs` has.
-const OF_AN_INSTANCE: [&str; 8] = ["output", "json", "status", "error", "usage", "item", "matrix", "index"];
+const OF_AN_INSTANCE: [&str; 10] =
+    ["output", "json", "status", "error", "usage", "item", "matrix", "index", "workspace", "diff"];
 const OF_A_LOOP: [&str; 13] = [
     "index",
     "index0",
@@ -140,15 +141,12 @@ impl Check<'_> {
         at_name: Range<usize>,
     ) -> Shape {
         let whole = Shape::Call(id.clone(), shape);
-        if let Some(faulty) = self.not_built(name, &at_name) {
-            self.mention(&whole, None, at);
-            return faulty;
-        }
         let (has, wrong) = match shape {
             CallShape::Single => (&OF_A_CALL[..], name == "outputs"),
-            CallShape::Expanded => {
-                (&OF_AN_EXPANDED_CALL[..], matches!(name, "output" | "json" | "item" | "index"))
-            }
+            CallShape::Expanded => (
+                &OF_AN_EXPANDED_CALL[..],
+                matches!(name, "output" | "json" | "item" | "index" | "workspace" | "diff"),
+            ),
         };
         if wrong {
             self.mention(&whole, None, at);
@@ -164,13 +162,17 @@ impl Check<'_> {
             };
             return self.unknown(code::TEMPLATE_ATTRIBUTE, at_name, message, help);
         }
+        if let Some(faulty) = self.shared(id, name, &at_name) {
+            self.mention(&whole, None, at);
+            return faulty;
+        }
         let known = self.one_of(has, name, at_name, "a call");
         self.mention(&whole, known, at);
         match known {
             None => Shape::Faulty,
             Some("outputs") => Shape::Outputs(id.clone()),
-            Some("status" | "usage") => Shape::Own,
-            Some(part) => Shape::said(Source::Call(id.clone()), part != "error"),
+            Some("status" | "usage" | "workspace") => Shape::Own,
+            Some(part) => Shape::said(Source::Call(id.clone()), !matches!(part, "error" | "diff")),
         }
     }
 
@@ -181,33 +183,29 @@ impl Check<'_> {
         name: &str,
         at_name: Range<usize>,
     ) -> Shape {
-        if let Some(faulty) = self.not_built(name, &at_name) {
+        if let Some(faulty) = self.shared(&id, name, &at_name) {
             return faulty;
         }
         match self.one_of(&OF_AN_INSTANCE, name, at_name, "an instance of a call") {
             None => Shape::Faulty,
-            Some("status" | "usage" | "index") => Shape::Own,
+            Some("status" | "usage" | "index" | "workspace") => Shape::Own,
             Some(part @ ("item" | "matrix")) => Shape::said(Source::Item(part.into()), false),
             Some(part) => Shape::Said(Origin {
                 sources: vec![Source::Call(id)],
-                whole: part != "error",
+                whole: !matches!(part, "error" | "diff"),
                 instance: (!instance.is_empty()).then_some(instance),
             }),
         }
     }
 
-    fn not_built(&mut self, name: &str, at: &Range<usize>) -> Option<Shape> {
-        let help = match name {
-            "workspace" => "the files of a call cannot be reached from another one yet",
-            "diff" => "have the call print its changes, as with `git diff`, and use its `.output`",
-            _ => return None,
-        };
-        Some(self.unknown(
-            code::NOT_BUILT,
-            at.clone(),
-            format!("`.{name}` is not built yet"),
-            help.to_owned(),
-        ))
+    /// Reports a call whose change is asked for and that has no workspace in which it could be told apart.
+    fn shared(&mut self, id: &str, name: &str, at: &Range<usize>) -> Option<Shape> {
+        if !matches!(name, "workspace" | "diff") || self.names.known.has_workspace(id) {
+            return None;
+        }
+        let message = format!("`{id}` has no workspace of its own, so there is no `.{name}`");
+        let help = format!("give `{id}` the key `isolation: worktree`, or `isolation: clone`");
+        Some(self.unknown(code::TEMPLATE_ATTRIBUTE, at.clone(), message, help))
     }
 
     /// The one of `has` that `name` is; reported where it is none.

@@ -1,6 +1,6 @@
 //! Every key of every record, written wrong by one letter.
 
-use crate::plan::file::agent::{AgentFile, ParentFile, ProviderFile, RateFile};
+use crate::plan::file::agent::{AgentFile, ProviderFile, RateFile};
 use crate::plan::file::call::{CallFile, OutputFile, PassFile, RepeatFile, StopFile};
 use crate::plan::file::notify::NotifyFile;
 use crate::plan::file::reconcile::{ReconcileFile, SimilarFile};
@@ -61,7 +61,6 @@ fn a_key_that_is_wrong_by_one_letter_is_an_error_with_the_right_one_proposed() {
     check::<AgentFile>(&mut tried);
     check::<ProviderFile>(&mut tried);
     check::<RateFile>(&mut tried);
-    check::<ParentFile>(&mut tried);
     check::<OutputFile>(&mut tried);
     check::<PassFile>(&mut tried);
     check::<RepeatFile>(&mut tried);

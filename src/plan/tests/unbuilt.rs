@@ -9,21 +9,14 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let agent = |keys: &str| format!("agents: {{ x: {keys} }}\ncalls: {{ a: {{ run: x }} }}\n");
     let table = [
         (top("mcp: { files: { command: [npx, server] } }"), "mcp"),
-        (top("parent: { model: anthropic/x }"), "parent"),
-        (top("limits: { tokens: 400k }"), "tokens"),
-        (top("limits: { cost: 2.50 }"), "cost"),
         (top("limits: { depth: 1 }"), "depth"),
         (top("limits: { background: detach }"), "detach"),
-        (call("run: x\nisolation: worktree"), "worktree"),
+        (call("run: x\nisolation: read-only"), "read-only"),
         (call("run: x\nsandbox: read-only"), "read-only"),
         (call("prompt: x\nsession: s"), "session"),
         (agent("{ tools: [read] }"), "tools"),
         (agent("{ command: claude }"), "claude"),
         (agent("{ command: [x], output: stream-json }"), "stream-json"),
-        (top("reconcile: { strategy: patch }"), "patch"),
-        (top("reconcile: { strategy: synthesize, prompt: Decide. }"), "synthesize"),
-        (top("reconcile: { strategy: merge, on_conflict: decide }"), "decide"),
-        (call("run: x\ncheck: { ask: Is it right? }"), "ask"),
     ];
     for (text, place) in &table {
         let loaded = read(text);

@@ -22,7 +22,8 @@ pub(super) enum Criterion {
     Cost { less: bool },
     /// How long it took. Less is better.
     Time { less: bool },
-    /// How many bytes the answer has. Less is better.
+    /// How many lines it changed in a workspace of its own; without one, how many bytes the answer
+    /// has. Less is better.
     Size { less: bool },
     /// How well candidates and tests agree about it.
     CrossCheck,
@@ -128,10 +129,17 @@ impl Criterion {
                 value: Some(answer.outcome.took.as_secs_f64()),
                 words: human_duration(answer.outcome.took),
             },
-            Criterion::Size { .. } => {
-                let size = answer.outcome.output.text.len() as u64;
-                Score { value: Some(size as f64), words: Bytes(size).to_string() }
-            }
+            Criterion::Size { .. } => match &answer.outcome.changes {
+                Some(changes) => {
+                    let (added, removed) = changes.lines();
+                    let words = format!("changed {}", changes.summary());
+                    Score { value: Some((added + removed) as f64), words }
+                }
+                None => {
+                    let size = answer.outcome.output.text.len() as u64;
+                    Score { value: Some(size as f64), words: Bytes(size).to_string() }
+                }
+            },
             Criterion::CrossCheck => match row {
                 Some(row) => Score { value: row.score, words: row.words.clone() },
                 None => none(String::new()),

@@ -241,7 +241,7 @@ fn ten_thousand_random_merges_lose_nothing_invent_nothing_and_do_not_depend_on_o
         json!({"similar": {"on": "/title", "at": 0.7}, "keep": {"min_agree": 2}}),
         json!({"key": ["/file", {"/line": 2}], "similar": {"on": "/title"}, "conflicts": ["/severity"]}),
     ];
-    for round in 0..10_000 {
+    for round in 0..crate::reconcile::properties::rounds() {
         let with = dice.pick(&ways).clone();
         let mut answers: Vec<Answer> = (0..2 + dice.roll(4))
             .map(|n| {

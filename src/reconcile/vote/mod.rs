@@ -114,7 +114,7 @@ impl Strategy for Vote {
             Weights::Learned { from } => vec![from.clone()],
             Weights::Equal | Weights::Declared(_) => Vec::new(),
         };
-        Needs { files, expression: self.normalize.expression.clone(), program: false }
+        Needs { files, expression: self.normalize.expression.clone(), ..Needs::default() }
     }
 
     fn reconcile(&self, panel: &Panel<'_>) -> Result<Findings, ReconcileError> {

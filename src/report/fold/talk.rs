@@ -145,6 +145,11 @@ impl InstanceView {
             | Event::ResultsForgotten { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
+            | Event::WorkspaceMade { .. }
+            | Event::ConflictsFound { .. }
             | Event::AttemptFailed { .. }
             | Event::AttemptFinished { .. }
             | Event::ModelAsked { .. }

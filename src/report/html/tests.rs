@@ -111,7 +111,9 @@ fn the_policy_names_the_script_that_is_on_the_page() {
 
 #[test]
 fn every_kind_of_run_has_an_inert_page() {
-    for records in [sample::ok(), sample::mixed(), sample::dead(), sample::hostile(), sample::talk(), Vec::new()] {
+    for records in
+        [sample::ok(), sample::mixed(), sample::dead(), sample::hostile(), sample::talk(), Vec::new()]
+    {
         assert_inert(&render(&RunView::of(&records)));
     }
 }
@@ -231,14 +233,18 @@ fn what_waited_for_what_can_be_read() {
 fn a_conversation_is_folded_into_its_call() {
     let page = render(&RunView::of(&sample::talk()));
     assert!(page.contains("Conversation, 5 steps"), "{page}");
-    assert!(page.contains("<b class=\"bad\">bash</b>") && page.contains("&quot;path&quot;: &quot;src/auth.rs&quot;"));
+    assert!(
+        page.contains("<b class=\"bad\">bash</b>")
+            && page.contains("&quot;path&quot;: &quot;src/auth.rs&quot;")
+    );
 }
 
 #[test]
 fn a_run_that_goes_on_is_not_said_to_have_died() {
     let mut view = RunView::of(&sample::mixed()[..6]);
     view.live = true;
-    for text in [render(&view), crate::report::results::render(&view, &crate::report::style::Style::plain())] {
+    for text in [render(&view), crate::report::results::render(&view, &crate::report::style::Style::plain())]
+    {
         assert!(text.contains("still going on") && text.contains("still at work"), "{text}");
         let about_calls = text.replace("<option>did not end</option>", "");
         assert!(!about_calls.contains("did not") && !about_calls.contains("record ends"), "{text}");

@@ -49,6 +49,12 @@ impl Trouble {
                     text: format!("{instance} {}: {why}", outcome.status.words()),
                 })
             }
+            Event::ConflictsFound { step, count, messages } => {
+                let first = messages.first().map(String::as_str).unwrap_or_default();
+                let more = count.saturating_sub(1);
+                let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+                Some(Trouble { mark: None, text: format!("{step}: conflict: {first}{more}") })
+            }
             Event::Warned { message, .. } => Some(Trouble { mark: None, text: message.clone() }),
             Event::StopRequested { message, .. } => Some(Trouble { mark: None, text: message.clone() }),
             Event::NoticeDelivered { topic, to, cause: Some(cause), .. } => {
@@ -60,6 +66,9 @@ impl Trouble {
             | Event::CallExpanded { .. }
             | Event::CallStarted { .. }
             | Event::CallProgressed { .. }
+            | Event::CallWaiting { .. }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
             | Event::ResultsForgotten { .. }
             | Event::AttemptFinished { .. }
             | Event::AttemptFailed { .. }
@@ -69,6 +78,7 @@ impl Trouble {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::WorkspaceMade { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }
             | Event::QuestionAsked { .. }

@@ -36,6 +36,9 @@ impl Redactor {
                 self.string(input);
             }
             Event::CallProgressed { instance: _, activity, tokens: _ } => self.string(activity),
+            Event::CallWaiting { instance: _, on: _, reason: _, left: _ }
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_) => {}
             Event::AttemptFailed { instance: _, attempt: _, cause, retry_in: _ } => self.cause(cause),
             Event::ResultsForgotten { calls: _ } => {}
             Event::AttemptFinished { instance: _, attempt: _, key: _, outcome } => self.outcome(outcome),
@@ -46,6 +49,7 @@ impl Redactor {
                 self.string(text)
             }
             Event::JobEnded { instance: _, key: _, job: _, status: _, text, took: _ } => self.string(text),
+            Event::WorkspaceMade { instance: _, isolation: _, path, commit: _ } => self.string(path),
             Event::SubagentPlanned { within: _, call } => self.string(&mut call.description),
             Event::CallFinished { instance: _, key: _, outcome } => self.outcome(outcome),
             Event::NotificationPosted { number: _, instance: _, status: _ } => {}
@@ -56,6 +60,9 @@ impl Redactor {
             Event::Reconciled { step: _, result, text } => {
                 self.value(result);
                 self.string(text);
+            }
+            Event::ConflictsFound { step: _, count: _, messages } => {
+                messages.iter_mut().for_each(|message| self.string(message));
             }
             Event::Warned { code: _, message } => self.string(message),
             Event::NoticeDelivered { topic: _, to: _, attempts: _, cause } => {
@@ -100,6 +107,10 @@ impl Redactor {
         }
         self.shared(&mut outcome.stderr);
         outcome.agent.iter_mut().for_each(|agent| self.string(agent));
+        if let Some(changes) = &mut outcome.changes {
+            self.shared(&mut changes.patch);
+            changes.files.iter_mut().for_each(|file| self.string(&mut file.path));
+        }
     }
 
     fn cause(&self, cause: &mut Cause) {

@@ -7,6 +7,7 @@ use super::page::{Extent, Page};
 use crate::id::InstanceId;
 use crate::outcome::{Outcome, Status};
 use crate::report::fold::{CallView, InstanceView, Said, State};
+use crate::report::sanitise;
 use crate::report::style::{Style, Tone};
 use crate::unit::{Bytes, Usd, human_duration};
 
@@ -160,18 +161,14 @@ impl Blocks<'_> {
         }
         page.blank();
         page.sentence(indent, 0, Some(Tone::Dim), "what it did:");
-        for turn in &view.talk {
-            let (tone, lead) = match &turn.said {
-                Said::Model { .. } => (Tone::Strong, turn.who.clone()),
-                Said::Tool { is_error: true, .. } => (Tone::Bad, turn.who.clone()),
-                Said::Tool { .. } | Said::Job { .. } => (Tone::Info, turn.who.clone()),
+        for step in &view.talk {
+            let tone = match &step.said {
+                Said::Model { .. } => Tone::Strong,
+                Said::Tool { is_error: true, .. } => Tone::Bad,
+                Said::Tool { .. } | Said::Job { .. } => Tone::Info,
             };
-            page.entry(
-                indent + 2,
-                tone,
-                &crate::report::sanitise::short(&lead, 40, page.style),
-                &turn.line(),
-            );
+            let lead = format!("{}:", sanitise::short(&step.who, 40, page.style));
+            page.entry(indent + 2, tone, &lead, &step.line());
         }
         page.blank();
     }
@@ -219,6 +216,9 @@ fn facts(outcome: &Outcome, view: &InstanceView, background: bool) -> Vec<(Optio
     facts.push((Some(tone), word.to_owned()));
     if let Some(agent) = outcome.agent.as_ref().or(view.agent.as_ref()) {
         facts.push((None, agent.clone()));
+    }
+    if let Some(changes) = &outcome.changes {
+        facts.push((None, format!("changed {}", changes.summary())));
     }
     if outcome.took > Duration::ZERO {
         facts.push((None, human_duration(outcome.took)));

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use super::page::Page;
+use super::providers;
 use crate::event::{Census, RunFinished};
 use crate::id::InstanceId;
 use crate::outcome::Status;
@@ -39,12 +40,14 @@ pub(super) fn write(page: &mut Page<'_>, view: &RunView) {
         facts.extend(totals(view, &census));
         facts.push((None, format!("exit status {}", finish.exit)));
         page.facts(0, &facts);
+        providers::write(page, view);
         return;
     }
     let mut facts = vec![(Some(Tone::Strong), format!("{} planned", calls(census.planned)))];
     facts.extend(counts(view, &census));
     facts.extend(totals(view, &census));
     page.facts(0, &facts);
+    providers::write(page, view);
     fates(page, view);
     for warning in &view.warnings {
         let text = format!("{} ({})", warning.message, warning.code);

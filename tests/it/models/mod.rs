@@ -26,6 +26,7 @@ pub(crate) fn at(base_url: &str, api: Api) -> plan::Provider {
         api_key_env: Some("LAB_KEY".to_owned()),
         rate: plan::DeclaredRate::default(),
         headers: Vec::new(),
+        prices: Vec::new(),
     }
 }
 

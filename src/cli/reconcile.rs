@@ -1,0 +1,205 @@
+//! `fanout reconcile`: the answers of a finished run, brought together another way.
+//!
+//! Invariant: nothing is called again and the run is not touched.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::args::{Output, Reconcile};
+use super::past::no_such_call;
+use super::run::journal_complaint;
+use super::terminal::Terminal;
+use super::{Complaint, exit, past, report};
+use crate::journal;
+use crate::plan::Quantity;
+use crate::reconcile::{self, Answer, Inputs, ReconcileError, Reconciled, SettingsError};
+use crate::report::fold::{CallView, RunView};
+use crate::report::sanitise;
+
+/// Exit status of answers that contradict each other under `on_conflict: fail`.
+const CONFLICT: u8 = 3;
+
+/// `fanout reconcile`.
+///
+/// # Errors
+/// [`Complaint`] when there is no such run or call, and when the step is wrong.
+pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complaint> {
+    let view = read(&options.run)?;
+    let mut settings = step_of(options)?;
+    let strategy = options
+        .strategy
+        .clone()
+        .or_else(|| taken(&mut settings, "strategy"))
+        .unwrap_or_else(|| "collect".to_owned());
+    let of: Vec<String> = match settings.remove("of") {
+        None => options.of.clone(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        }
+        Some(name) => name.as_str().map(str::to_owned).into_iter().collect(),
+    };
+    let min = settings.remove("min").map(quantity).transpose()?;
+    let needs = reconcile::needs(&strategy, &settings).map_err(|error| wrong(&error))?;
+    refuse(&strategy, &needs)?;
+    let mut inputs = Inputs { min, ..inputs(&view, &of)? };
+    for file in needs.files {
+        let text = std::fs::read_to_string(&file);
+        let text = text.map_err(|error| Complaint::usage(format!("cannot read {file}: {error}")))?;
+        inputs.files.insert(file, text.into());
+    }
+    match reconcile::reconcile(&strategy, &settings, &inputs) {
+        Ok(result) => show(&result, options.output, terminal).map(|()| 0),
+        Err(ReconcileError::Conflict { message, result }) => {
+            show(&result, options.output, terminal)?;
+            Err(Complaint { code: CONFLICT, message })
+        }
+        Err(ReconcileError::Settings(error)) => Err(wrong(&error)),
+        Err(
+            error @ (ReconcileError::TooFew { .. }
+            | ReconcileError::Answer { .. }
+            | ReconcileError::Outside { .. }),
+        ) => Err(Complaint { code: exit::FAILED, message: error.to_string() }),
+    }
+}
+
+/// A run as it is written down.
+///
+/// # Errors
+/// [`Complaint`] when there is none, or it cannot be read.
+pub fn read(run: &str) -> Result<RunView, Complaint> {
+    let past = journal::read(&past::find(Some(run))?).map_err(|error| journal_complaint(&error))?;
+    Ok(report::view(&past.records, &report::redactor(&[])))
+}
+
+/// What a step reads of a run: these calls, or without any the results that no other call consumed.
+///
+/// # Errors
+/// [`Complaint`] for a call that the run does not have.
+pub fn inputs(view: &RunView, of: &[String]) -> Result<Inputs, Complaint> {
+    let head = view.head.as_ref().map_or(&[][..], |head| head.calls.as_slice());
+    let ids: Vec<&str> = head.iter().map(|call| call.id.as_str()).collect();
+    if let Some(unknown) = of.iter().find(|name| !ids.contains(&name.as_str())) {
+        return Err(no_such_call(&ids, unknown));
+    }
+    let consumed: HashSet<&str> = head.iter().flat_map(|call| &call.needs).map(|id| id.as_str()).collect();
+    let result = |call: &&CallView| {
+        let planned = &call.planned;
+        let of_plan = ids.contains(&call.id().as_str());
+        of_plan && !consumed.contains(call.id().as_str()) && !["ask", "stop"].contains(&planned.kind.as_str())
+    };
+    let mut calls: Vec<&CallView> = if of.is_empty() {
+        view.calls.iter().filter(result).filter(|call| !call.planned.background).collect()
+    } else {
+        view.calls.iter().filter(|call| of.iter().any(|name| name == call.id().as_str())).collect()
+    };
+    if calls.is_empty() {
+        calls = view.calls.iter().filter(result).collect();
+    }
+    let answers = calls.into_iter().flat_map(answers).collect();
+    let goal = view.head.as_ref().and_then(|head| head.goal.clone());
+    Ok(Inputs { goal, answers, ..Inputs::default() })
+}
+
+/// The answers of one call, instances by index; one that has not ended is left out.
+fn answers(call: &CallView) -> Vec<Answer> {
+    let of = |(instance, view): (crate::id::InstanceId, &crate::report::fold::InstanceView)| {
+        let outcome = view.outcome.clone()?;
+        Some(Answer {
+            label: call.label(instance.index).map(str::to_owned),
+            description: call.planned.description.clone(),
+            agent: outcome.agent.clone(),
+            instance,
+            outcome,
+        })
+    };
+    call.each().filter_map(of).collect()
+}
+
+/// The keys of the step: of the file, then of `--set`.
+fn step_of(options: &Reconcile) -> Result<Map<String, Value>, Complaint> {
+    let mut step = Map::new();
+    if let Some(file) = &options.file {
+        let text = std::fs::read_to_string(file);
+        let text =
+            text.map_err(|error| Complaint::usage(format!("cannot read {}: {error}", file.display())))?;
+        let read: Value = serde_yaml::from_str(&text)
+            .map_err(|error| Complaint::usage(format!("{} is no YAML: {error}", file.display())))?;
+        let read = read.get("reconcile").cloned().unwrap_or(read);
+        let Value::Object(map) = read else {
+            let message = format!("{} holds no step; write its keys: `strategy: vote`", file.display());
+            return Err(Complaint::usage(message));
+        };
+        step = map;
+    }
+    for set in &options.set {
+        let Some((key, value)) = set.split_once('=') else {
+            return Err(Complaint::usage(format!("`--set {set}`: write `--set key=value`")));
+        };
+        let value: Value = serde_yaml::from_str(value)
+            .map_err(|error| Complaint::usage(format!("the value of `--set {key}` is no YAML: {error}")))?;
+        step.insert(key.trim().to_owned(), value);
+    }
+    if options.strategy.is_some() {
+        step.remove("strategy");
+    }
+    Ok(step)
+}
+
+fn taken(step: &mut Map<String, Value>, key: &str) -> Option<String> {
+    step.remove(key).and_then(|value| value.as_str().map(str::to_owned))
+}
+
+fn quantity(value: Value) -> Result<Quantity, Complaint> {
+    let share = |text: &str| text.strip_suffix('%').and_then(|share| share.trim().parse::<f64>().ok());
+    let count = value.as_u64().and_then(|count| u32::try_from(count).ok()).map(Quantity::Count);
+    let share = value.as_str().and_then(share).filter(|share| (0.0..=100.0).contains(share));
+    count.or(share.map(|share| Quantity::Share(share / 100.0))).ok_or_else(|| {
+        Complaint::usage(format!("`min` is {value}; write a number such as `3`, or a share such as `60%`"))
+    })
+}
+
+/// What needs more than the answers that are there.
+fn refuse(strategy: &str, needs: &reconcile::Needs) -> Result<(), Complaint> {
+    let what = if needs.model {
+        "asks the parent's model"
+    } else if needs.program {
+        "runs a program"
+    } else if needs.expression.is_some() {
+        "evaluates an expression of the plan"
+    } else {
+        return Ok(());
+    };
+    Err(Complaint::usage(format!(
+        "`{strategy}` with these keys {what}, which `fanout reconcile` does not do: it only computes; put the step \
+         into the plan and resume the run"
+    )))
+}
+
+fn wrong(error: &SettingsError) -> Complaint {
+    Complaint::usage(format!("`{}`: {}; {}", error.key, error.message, error.help))
+}
+
+/// Prints a result in the asked form.
+///
+/// # Errors
+/// [`Complaint`] when standard output cannot be written.
+pub fn show(result: &Reconciled, output: Output, terminal: &Terminal) -> Result<(), Complaint> {
+    let style = terminal.out_style();
+    let text = match output {
+        Output::Text => format!("{}\n", sanitise::text(result.text.trim_end(), &style)),
+        Output::Json | Output::Yaml => {
+            let whole = json!({"output": result.text, "json": result.json, "conflicts": result.conflicts});
+            super::past::document(&whole, output)
+        }
+        Output::Markdown => fenced(&sanitise::text(&result.text, &style)),
+    };
+    terminal.out(&text).map_err(|error| Complaint::output(&error))
+}
+
+/// A text as a block of Markdown that it cannot close.
+fn fenced(text: &str) -> String {
+    let longest = text.lines().map(|line| line.chars().take_while(|c| *c == '`').count()).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{}\n{fence}\n", text.trim_end())
+}

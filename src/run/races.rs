@@ -1,0 +1,95 @@
+//! Calls that work in one shared folder: whoever may write there is looked after.
+//!
+//! Invariant: it only looks, and tells; nothing is kept from anybody.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::instance::Instance;
+use super::work::Job;
+use crate::plan::workspace::Isolation;
+use crate::plan::{Action, AgentKind, Call, Plan};
+use crate::workspace::watch::{Race, RaceSide, Watch, root_of};
+
+/// The watched folders of a run.
+#[derive(Debug, Default)]
+pub struct Races {
+    open: Mutex<HashMap<PathBuf, Arc<Watch>>>,
+}
+
+/// A call that is looked after until it leaves.
+#[derive(Debug)]
+pub(crate) struct Watched(Arc<Watch>);
+
+impl Instance<'_> {
+    /// Looks at the folder before the call works in it, where it may meet others there.
+    pub(super) async fn watch(&self, job: &Job) -> Option<Watched> {
+        let world = &self.level.world;
+        if world.rehearsal || !writes(self.call) || !may_meet(&self.level.plan) {
+            return None;
+        }
+        let watch = {
+            let mut open = world.races.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let keep = world.journal.dir().join("versions");
+            let new = || Arc::new(Watch::new(&job.place.cwd, keep));
+            Arc::clone(open.entry(root_of(&job.place.cwd)).or_insert_with(new))
+        };
+        let (inner, who) = (Arc::clone(&watch), self.id.to_string());
+        tokio::task::spawn_blocking(move || inner.enter(&who)).await.ok()?;
+        Some(Watched(watch))
+    }
+
+    /// Looks again, and tells which files it and others have both written.
+    pub(super) async fn unwatch(&self, watched: Option<Watched>) {
+        let Some(Watched(watch)) = watched else { return };
+        let who = self.id.to_string();
+        let races = tokio::task::spawn_blocking(move || watch.leave(&who)).await;
+        for race in races.unwrap_or_default() {
+            self.warn("file_race", sentence(&race));
+        }
+    }
+}
+
+fn sentence(Race { path, sides: [earlier, later] }: &Race) -> String {
+    let who = |side: &RaceSide| match side.by.as_slice() {
+        [] => "somebody outside of this run".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "),
+    };
+    let kept = |side: &RaceSide| match &side.kept {
+        Some(file) => format!("kept in {}", file.display()),
+        None => "gone, or too long to be kept".to_owned(),
+    };
+    format!(
+        "`{path}` was written by {} ({}) and then by {} ({}), and one may not have known of the other; \
+         give them `isolation: worktree`, or let one need the other",
+        who(earlier),
+        kept(earlier),
+        who(later),
+        kept(later),
+    )
+}
+
+/// True for a call that can change files where others work.
+fn writes(call: &Call) -> bool {
+    let works = match &call.action {
+        Action::Run(_) => true,
+        Action::Prompt { agent, .. } => match &agent.kind {
+            AgentKind::Command(_) => true,
+            AgentKind::Model(_) => call.workspace.isolation != Isolation::ReadOnly,
+        },
+        Action::Plan { .. }
+        | Action::Reconcile(_)
+        | Action::Value(_)
+        | Action::Ask { .. }
+        | Action::Stop { .. } => false,
+    };
+    works && call.workspace.isolation == Isolation::Shared
+}
+
+/// True where more than one such call can be at work.
+fn may_meet(plan: &Plan) -> bool {
+    let mut writers = plan.calls.iter().filter(|call| writes(call));
+    let many = |call: &Call| call.expand.is_some() && call.concurrency != Some(1);
+    plan.limits.concurrency > 1 && writers.next().is_some_and(|first| many(first) || writers.next().is_some())
+}

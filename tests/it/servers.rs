@@ -1,0 +1,76 @@
+//! Real tool servers, as `tests/setup/run` installs them: one of Node's, one of Python's.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanout::plan::diagnostic::Span;
+use fanout::plan::{McpServer, McpTransport, ToolGrant};
+use fanout::process::{Environment, Inherit};
+use fanout::tool::{Class, Ground, Kit, Said, Servers, Tool, tools};
+use indexmap::IndexMap;
+use serde_json::json;
+
+/// The program of a server, where it is installed.
+fn installed(path: &str) -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/setup").join(path);
+    if program.exists() {
+        return Some(program);
+    }
+    // Past the harness, which keeps what a test that passes prints to itself.
+    let line = format!("SKIPPED: {} is not there; run tests/setup/run\n", program.display());
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    None
+}
+
+async fn tools_of(root: &Path, argv: Vec<String>) -> Vec<Box<dyn Tool>> {
+    let mut ground = Ground::new(root).unwrap();
+    let inherit = Inherit::Only(["PATH", "HOME"].map(str::to_owned).to_vec());
+    ground.env = Environment { inherit, set: Vec::new() };
+    let how = McpTransport::Stdio { argv, env: Vec::new(), cwd: PathBuf::new() };
+    let timeout = Duration::from_secs(60);
+    let server = McpServer { name: "real".to_owned(), at: Span::default(), how, timeout };
+    let mcp = IndexMap::from([("real".to_owned(), server)]);
+    let servers = Servers::new(|_| None);
+    let grant = ToolGrant::Mcp { server: "real".to_owned(), tool: None };
+    tools(&[grant], Kit { ground: Arc::new(ground), mcp: &mcp, servers: &servers }).await.unwrap()
+}
+
+fn named<'t>(tools: &'t [Box<dyn Tool>], name: &str) -> &'t dyn Tool {
+    let names: Vec<String> = tools.iter().map(|tool| tool.spec().name).collect();
+    let at = names.iter().position(|one| one == name);
+    &*tools[at.unwrap_or_else(|| panic!("no {name} in {names:?}"))]
+}
+
+#[tokio::test]
+async fn the_filesystem_server_reads_and_writes() {
+    let Some(program) = installed("node/node_modules/.bin/mcp-server-filesystem") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    std::fs::write(root.join("a.txt"), "one\n").unwrap();
+    let argv = vec![program.display().to_string(), root.display().to_string()];
+    let tools = tools_of(&root, argv).await;
+    let read = named(&tools, "mcp__real__read_text_file");
+    assert_eq!(read.class(&json!({})), Class::Pure);
+    let said = read.call(json!({ "path": root.join("a.txt") }), &|_| {}).await;
+    assert_eq!(said, Said { text: "one\n".to_owned(), is_error: false });
+    let outside = read.call(json!({ "path": "/etc/passwd" }), &|_| {}).await;
+    assert!(outside.is_error && outside.text.contains("outside allowed directories"), "{}", outside.text);
+    let write = named(&tools, "mcp__real__write_file");
+    write.call(json!({ "path": root.join("b.txt"), "content": "two" }), &|_| {}).await;
+    assert_eq!(std::fs::read_to_string(root.join("b.txt")).unwrap(), "two");
+}
+
+#[tokio::test]
+async fn the_git_server_sees_a_repository() {
+    let Some(program) = installed("python/bin/mcp-server-git") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let init = std::process::Command::new("git").args(["init", "-q"]).arg(folder.path()).status();
+    assert!(init.unwrap().success());
+    std::fs::write(folder.path().join("new.txt"), "").unwrap();
+    let tools = tools_of(folder.path(), vec![program.display().to_string()]).await;
+    let status = named(&tools, "mcp__real__git_status");
+    let said = status.call(json!({ "repo_path": folder.path() }), &|_| {}).await;
+    assert!(!said.is_error && said.text.contains("new.txt"), "{}", said.text);
+}
