@@ -49,9 +49,9 @@ fn rows(plan: &Plan, graph: &CallGraph) -> Vec<Row> {
     let estimate = super::estimate::of(plan, graph);
     if estimate.requests.most != Some(0) {
         rows.push(call::range("requests", estimate.requests));
-        rows.push(call::range("tokens", estimate.tokens).note(&estimate.shown_tokens()));
-        let shown = format!("{}; prices: {}", estimate.shown_cost(), crate::limits::price::SOURCE);
-        rows.push(call::range("cost_usd_millionths", estimate.cost).note(&shown));
+        rows.push(call::range("tokens", estimate.tokens).shown(estimate.shown_tokens()));
+        let cost = call::range("cost", estimate.cost).shown(estimate.shown_cost());
+        rows.push(cost.note(&format!("prices: {}", crate::limits::price::SOURCE)));
     }
     rows.push(turns(plan, graph));
     let path = graph.longest_chain();
