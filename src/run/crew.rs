@@ -185,6 +185,7 @@ async fn run(parent: &Instance<'_>, call: &Call, bounds: Bounds, background: boo
         kind: call.action.kind().to_owned(),
         turn: 0,
         needs: Vec::new(),
+        after: Vec::new(),
         background,
         check: false,
     };

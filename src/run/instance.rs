@@ -159,7 +159,7 @@ impl Instance<'_> {
         for round in 1..=repeat.max {
             let mut local = self.local.clone();
             local.more.push(("round", Value::from(round)));
-            local.more.push(("previous", as_value(previous.as_ref())));
+            local.more.push(("previous", steps::as_value(previous.as_ref())));
             let job = Job::render(self.level, self.call, &local)
                 .map_err(|cause| Fault::new(Status::Failed, Kind::Final, cause))?;
             let talk = (!repeat.fresh).then_some(&earlier);
@@ -414,16 +414,6 @@ impl From<Fault> for Ended {
 impl From<RunError> for Ended {
     fn from(error: RunError) -> Ended {
         Ended::Run(error)
-    }
-}
-
-fn as_value(output: Option<&Output>) -> Value {
-    match output {
-        None => Value::from(()),
-        Some(output) => data(serde_json::json!({
-            "output": output.text,
-            "json": output.json,
-        })),
     }
 }
 

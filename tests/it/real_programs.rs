@@ -1,7 +1,7 @@
 //! The real command-line agents, driven by a plan, against a scripted provider on loopback.
 //!
-//! They are looked for in `FANOUT_TEST_PROGRAMS`, in `tests/setup/programs/node_modules/.bin`
-//! (`npm install --prefix tests/setup/programs`) and in `PATH`. Without them nothing is shown, and
+//! They are looked for in `FANOUT_TEST_PROGRAMS`, in `target/setup/programs/node_modules/.bin`
+//! (`tests/setup/run` puts them there) and in `PATH`. Without them nothing is shown, and
 //! that is said.
 
 use std::io::Write;
@@ -15,14 +15,14 @@ use crate::support::{Folder, outcomes, parse_lines, repository};
 /// The folder that a program is in; says so where it is nowhere.
 fn place(program: &str) -> Option<PathBuf> {
     let named = std::env::var_os("FANOUT_TEST_PROGRAMS").map(PathBuf::from);
-    let ours = repository().join("tests/setup/programs/node_modules/.bin");
+    let ours = repository().join("target/setup/programs/node_modules/.bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders = named.into_iter().chain([ours]).chain(std::env::split_paths(&path));
     let found = folders.find(|folder| folder.join(program).is_file());
     if found.is_none() {
         // Past the capture of tests: a test that shows nothing is not to look like one that does.
         let message =
-            format!("SKIPPED: `{program}` is not installed; npm install --prefix tests/setup/programs\n");
+            format!("SKIPPED: `{program}` is not installed; run tests/setup/run\n");
         let _ = std::io::stderr().write_all(message.as_bytes());
     }
     found
