@@ -24,7 +24,7 @@ use crate::report::fold::RunView;
 use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
 use crate::run::stop::Stop;
-use crate::run::{REHEARSED, World, Races};
+use crate::run::{REHEARSED, Races, World};
 use crate::sandbox::Sandbox;
 use crate::workspace::Workspaces;
 

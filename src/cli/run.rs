@@ -8,7 +8,9 @@ use super::args::{How, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, confined, detach, earlier, exit, kill_at, past, report, select, signals, told, limit};
+use super::{
+    Complaint, confined, detach, earlier, exit, kill_at, limit, past, report, select, signals, told,
+};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
@@ -26,7 +28,7 @@ use crate::report::live::{self, End, Handle, Target};
 use crate::report::redact::Redactor;
 use crate::report::style::Style;
 use crate::run::stop::Stop;
-use crate::run::{Finished, RunError, World, Races};
+use crate::run::{Finished, Races, RunError, World};
 use crate::sandbox::Sandbox;
 use crate::workspace::Workspaces;
 

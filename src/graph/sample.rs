@@ -12,7 +12,10 @@ use crate::plan::template::{
 };
 use crate::plan::workspace::Workspace;
 use crate::plan::{
-    Accept, Action, Agent, AgentKind, Api, AtEnd, Call, Command, CommandAgent, CommandInput, CommandOutput, CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError, OnInterrupt, OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Sandbox, Strategy, ToolGrant, Budget,
+    Accept, Action, Agent, AgentKind, Api, AtEnd, Budget, Call, Command, CommandAgent, CommandInput,
+    CommandOutput, CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError,
+    OnInterrupt, OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Sandbox,
+    Strategy, ToolGrant,
 };
 use crate::unit::{Bytes, Tokens};
 

@@ -43,7 +43,9 @@ use serde_json::Value;
 use crate::id::CallId;
 use crate::unit::{Bytes, Rate, Tokens, Usd};
 use diagnostic::Span;
-pub use load::{Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, load, load_text, WorkspaceCheck};
+pub use load::{
+    Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, WorkspaceCheck, load, load_text,
+};
 pub use sandbox::{Sandbox, SandboxMode};
 pub use schema::schema;
 use template::{Expression, Template};

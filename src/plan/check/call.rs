@@ -118,7 +118,7 @@ pub(super) fn check(
         | Action::Ask { .. }
         | Action::Stop { .. } => None,
     });
-    let sandbox = sandbox::read(load, file.sandbox.take(), &action);
+    let sandbox = sandbox::read(load, file.sandbox.take(), &action, workspace.isolation);
     let call = Call {
         id,
         at: name.at,
@@ -200,9 +200,7 @@ pub(super) fn merge_parts(call: &mut CallFile, defaults: &CallFile) {
 }
 
 fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
-    let rows = [
-        (file.session.as_ref().map(|field| field.key), unbuilt::SESSION),
-    ];
+    let rows = [(file.session.as_ref().map(|field| field.key), unbuilt::SESSION)];
     for (at, row) in rows {
         if let Some(at) = at {
             load.fault(row.refuse(at));
