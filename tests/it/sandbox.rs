@@ -154,3 +154,33 @@ fn nothing_confined_outlives_a_fanout_that_was_killed() {
         eventually("nobody is left", || sleeping() == 0);
     }
 }
+
+#[test]
+fn what_works_in_a_clone_is_confined_and_commits_there_with_and_without_namespaces() {
+    for setting in ["", "no-namespaces"] {
+        let folder = Folder::new();
+        let outside = Folder::new();
+        let git = |args: &[&str]| {
+            let done = std::process::Command::new("git")
+                .args(["-c", "user.name=a", "-c", "user.email=a@b"])
+                .args(args)
+                .current_dir(folder.path())
+                .output();
+            assert!(done.unwrap().status.success(), "{args:?}");
+        };
+        folder.write("file", "one\n");
+        let run = format!(
+            "echo two > file; git -c user.name=a -c user.email=a@b commit -qam two && git log --format=%s -1; \
+             echo x > {}/out || echo no",
+            outside.path().display()
+        );
+        folder.write("plan.yaml", &format!("calls:\n  a: {{ run: '{run}', isolation: clone }}\n"));
+        git(&["init", "-q", "."]);
+        git(&["add", "."]);
+        git(&["commit", "-qm", "one"]);
+        let ran = folder.run_with(&[("FANOUT_TEST_SANDBOX", setting)], &["run", "plan.yaml", "--json"]);
+        let ended = outcomes(&crate::support::parse_lines(&ran.out));
+        assert_eq!(ended["a"]["output"]["text"], "two\nno", "{setting}: {} {}", ended["a"], ran.err);
+        assert_eq!(folder.read("file"), "one\n");
+    }
+}
