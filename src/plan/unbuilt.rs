@@ -39,8 +39,6 @@ unbuilt! {
     READ_ONLY = "`isolation: read-only` for a program", "write `isolation: clone`: what it changes there reaches nobody unless you apply it";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
-    KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
-    STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";
 }
 
 #[cfg(test)]

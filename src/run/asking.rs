@@ -172,6 +172,7 @@ impl Asking<'_> {
                 env: Vec::new(),
                 // A model of this process, without tools: it starts nothing.
                 policy: crate::sandbox::Policy::default(),
+                thread: None,
                 last_try: retried >= RETRIES,
                 access: Arc::clone(&access),
             };

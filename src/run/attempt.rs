@@ -153,6 +153,7 @@ pub(crate) async fn prompt(
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
         policy: confine::policy(&level.world, &job.place),
+        thread: None,
         last_try,
         access: Arc::clone(access),
     };
