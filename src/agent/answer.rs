@@ -11,39 +11,24 @@
 
 use serde_json::Value;
 
+use super::program::fault::Fault;
+use super::program::{End, Told, speaker, transcript};
 use crate::outcome::Usage;
 use crate::plan::CommandOutput;
 use crate::unit::{Tokens, Usd};
 
-/// What was read.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Said {
-    pub(super) what: What,
-    pub(super) usage: Usage,
-}
-
-/// How it went, by the program's own words.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum What {
-    Answer(String),
-    Failed(String),
-    Blocked(String),
-    /// It is not in the form; says what is wrong.
-    Unreadable(String),
-}
-
 /// Reads a whole standard output.
-pub(super) fn read(output: &str, form: CommandOutput) -> Said {
+pub(super) fn read(output: &str, form: CommandOutput) -> Told {
     match form {
-        CommandOutput::Text => {
-            Said { what: What::Answer(output.trim_end().to_owned()), usage: Usage::default() }
+        CommandOutput::Text | CommandOutput::StreamJson => {
+            Told { end: End::Answer(output.trim_end().to_owned()), ..Told::default() }
         }
         CommandOutput::Json => {
             // Some print a notice before the object, so its last line will do.
             let last = output.trim_end().rsplit('\n').next().unwrap_or_default();
             let value = serde_json::from_str(output.trim()).or_else(|_| serde_json::from_str(last));
             match value {
-                Ok(value) => of_value(&value).unwrap_or_else(|| {
+                Ok(value) => known(&value).or_else(|| of_value(&value)).unwrap_or_else(|| {
                     let keys = "`result`, `output`, `text` or `response`";
                     unreadable(format!("its JSON has no {keys} that holds an answer"))
                 }),
@@ -54,10 +39,18 @@ pub(super) fn read(output: &str, form: CommandOutput) -> Said {
     }
 }
 
+/// The final document of a program that is known.
+fn known(value: &Value) -> Option<Told> {
+    let mut transcript = transcript(speaker(value)?);
+    transcript.hear(value);
+    let told = transcript.told();
+    (!matches!(told.end, End::Nothing | End::Unfinished(_))).then_some(told)
+}
+
 /// The last line that holds an answer or a failure counts; usage is taken from the last that holds one.
-fn lines(output: &str) -> Said {
+fn lines(output: &str) -> Told {
     let mut objects = 0_usize;
-    let mut what = None;
+    let mut end = None;
     let mut usage = Usage::default();
     for value in output.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok()) {
         if !value.is_object() {
@@ -69,37 +62,37 @@ fn lines(output: &str) -> Said {
             usage = spent;
         }
         if let Some(said) = of_value(&value) {
-            what = Some(said.what);
+            end = Some(said.end);
         }
     }
     let none = || {
         let keys = "`result`, `output`, `text` or `response`";
-        What::Unreadable(match objects {
+        End::Unreadable(match objects {
             0 => "no line of its output is a JSON object".to_owned(),
             _ => format!("none of its {objects} JSON lines has a {keys} that holds an answer"),
         })
     };
-    Said { what: what.unwrap_or_else(none), usage }
+    Told { end: end.unwrap_or_else(none), usage, ..Told::default() }
 }
 
 /// What one JSON value says; `None` if it says nothing.
-fn of_value(value: &Value) -> Option<Said> {
+fn of_value(value: &Value) -> Option<Told> {
     let usage = usage_of(value);
-    let said = |what| Some(Said { what, usage });
+    let said = |end| Some(Told { end, usage, ..Told::default() });
     let object = match value {
-        Value::String(text) => return said(What::Answer(text.clone())),
+        Value::String(text) => return said(End::Answer(text.clone())),
         Value::Object(object) => object,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
     };
     if let Some(question) = object.get("blocked").and_then(words) {
-        return said(What::Blocked(question));
+        return said(End::Blocked(question));
     }
     let answer = ["result", "output", "text", "response"].iter().find_map(|key| words(object.get(*key)?));
     let error = object.get("error").and_then(words);
     match (error, object.get("is_error") == Some(&Value::Bool(true))) {
-        (Some(error), _) => said(What::Failed(error)),
-        (None, true) => said(What::Failed(answer.unwrap_or_else(|| "it gave no reason".to_owned()))),
-        (None, false) => said(What::Answer(answer?)),
+        (Some(error), _) => said(failed(&error)),
+        (None, true) => said(failed(answer.as_deref().unwrap_or("it gave no reason"))),
+        (None, false) => said(End::Answer(answer?)),
     }
 }
 
@@ -129,40 +122,44 @@ fn usage_of(value: &Value) -> Usage {
     }
 }
 
-fn unreadable(why: String) -> Said {
-    Said { what: What::Unreadable(why), usage: Usage::default() }
+fn failed(why: &str) -> End {
+    End::Failed(Fault::new(None, why))
+}
+
+fn unreadable(why: String) -> Told {
+    Told { end: End::Unreadable(why), ..Told::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn what(output: &str, form: CommandOutput) -> What {
-        read(output, form).what
+    fn end(output: &str, form: CommandOutput) -> End {
+        read(output, form).end
     }
 
-    fn answer(text: &str) -> What {
-        What::Answer(text.to_owned())
+    fn answer(text: &str) -> End {
+        End::Answer(text.to_owned())
     }
 
     #[test]
     fn text_is_taken_as_it_stands() {
-        assert_eq!(what("  a\nb \n\n", CommandOutput::Text), answer("  a\nb"));
+        assert_eq!(end("  a\nb \n\n", CommandOutput::Text), answer("  a\nb"));
     }
 
     #[test]
     fn one_json_object_holds_the_answer_under_any_of_its_names() {
-        let read = |output| what(output, CommandOutput::Json);
+        let read = |output| end(output, CommandOutput::Json);
         assert_eq!(read(r#"{"result": "a"}"#), answer("a"));
         assert_eq!(read("note\n{\"response\": \"b\"}\n"), answer("b"));
         assert_eq!(read("{\n  \"output\": {\"n\": 1}\n}"), answer(r#"{"n":1}"#));
         assert_eq!(read(r#""just a string""#), answer("just a string"));
-        assert_eq!(read(r#"{"result": "no", "is_error": true}"#), What::Failed("no".to_owned()));
-        assert_eq!(read(r#"{"error": {"message": "m", "code": 1}}"#), What::Failed("m".to_owned()));
+        assert_eq!(read(r#"{"result": "no", "is_error": true}"#), failed("no"));
+        assert_eq!(read(r#"{"error": {"message": "m", "code": 1}}"#), failed("m"));
         assert_eq!(read(r#"{"error": null, "text": "a"}"#), answer("a"));
-        assert_eq!(read(r#"{"blocked": "Which branch?"}"#), What::Blocked("Which branch?".to_owned()));
+        assert_eq!(read(r#"{"blocked": "Which branch?"}"#), End::Blocked("Which branch?".to_owned()));
         for none in ["", "plain", "{\"a\": 1}", "[1]", "{\"result\": null}"] {
-            assert!(matches!(read(none), What::Unreadable(_)), "{none:?}");
+            assert!(matches!(read(none), End::Unreadable(_)), "{none:?}");
         }
     }
 
@@ -177,9 +174,12 @@ mod tests {
             cost: Some(Usd(500_000)),
             ..Usage::default()
         };
-        assert_eq!(read(output, CommandOutput::JsonLines), Said { what: answer("done"), usage });
+        assert_eq!(
+            read(output, CommandOutput::JsonLines),
+            Told { end: answer("done"), usage, ..Told::default() }
+        );
         for none in ["", "x\ny", "{\"type\":\"log\"}", "[1]"] {
-            assert!(matches!(what(none, CommandOutput::JsonLines), What::Unreadable(_)), "{none:?}");
+            assert!(matches!(end(none, CommandOutput::JsonLines), End::Unreadable(_)), "{none:?}");
         }
     }
 }

@@ -11,7 +11,9 @@ mod failure;
 mod gated;
 mod model;
 mod news;
+mod program;
 mod prompt;
+mod question;
 mod request;
 
 use std::fmt;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -76,11 +79,30 @@ pub struct Ask {
     pub cwd: PathBuf,
     /// Added to a program's environment.
     pub env: Vec<(String, String)>,
+    /// The conversation that a program is to go on with, or to begin so that it can be gone on with;
+    /// `None` for one that nobody goes on with.
+    pub thread: Option<Thread>,
     /// True when a transient failure will not be tried again: an agent with several
     /// models then goes on to the next one instead of reporting it.
     pub last_try: bool,
     /// What its requests are made with: seat, accounts, and who hears of them.
     pub access: Arc<Access>,
+}
+
+/// A conversation that a program keeps by itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Thread {
+    /// The program's own name of it; `None` for one that is to begin.
+    pub id: Option<String>,
+    /// What all of it has used so far: some programs report nothing else.
+    pub spent: Usage,
+}
+
+impl Thread {
+    /// The program's own name of it.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
 }
 
 /// Something that was asked earlier in a conversation, and what was answered.
@@ -120,6 +142,10 @@ pub struct Answer {
     pub stderr: String,
     /// A program's exit status.
     pub exit: Option<i32>,
+    /// The conversation that this was a part of, where the ask had one and the program can go on with it.
+    pub thread: Option<Thread>,
+    /// Permissions that a program asked for and was denied: `Bash(npm test)`.
+    pub denied: Vec<String>,
     /// Models that were asked first and failed for good: which, and why.
     pub passed_over: Vec<String>,
 }
@@ -127,7 +153,7 @@ pub struct Answer {
 /// What programs are started in.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
-    /// Names of variables that a program takes over from this process, `LC_*` for all that begin so.
+    /// Names of variables that every program takes over from this process, `LC_*` for all that begin so.
     pub inherit: Vec<String>,
     /// The run that it belongs to, for its `FANOUT_RUN_ID`; empty for none.
     pub run_id: String,
@@ -138,8 +164,8 @@ pub struct Surroundings {
 impl Default for Surroundings {
     /// What every program needs, and no key of anybody.
     fn default() -> Surroundings {
-        let names = ["PATH", "HOME", "LANG", "LC_*", "TMPDIR", "USER", "SHELL"];
-        Surroundings { inherit: names.map(str::to_owned).to_vec(), run_id: String::new(), reaper: None }
+        let names = plan::COMMON_VARIABLES.iter().map(|name| (*name).to_owned());
+        Surroundings { inherit: names.collect(), run_id: String::new(), reaper: None }
     }
 }
 

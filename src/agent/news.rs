@@ -39,19 +39,6 @@ impl<'a> Seldom<'a> {
         (self.news)(line.get(from..).unwrap_or(line), tokens);
     }
 
-    /// Reports the last line of a piece of output, if it has one.
-    pub(super) fn bytes(&self, bytes: &[u8]) {
-        if !self.is_due() {
-            return;
-        }
-        // A character holds at most four bytes.
-        let tail = bytes.get(bytes.len().saturating_sub(4 * LONGEST)..).unwrap_or(bytes);
-        let text = String::from_utf8_lossy(tail);
-        if let Some(line) = text.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
-            (self.news)(line, Tokens(0));
-        }
-    }
-
     fn is_due(&self) -> bool {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let due = self.due.load(Ordering::Relaxed);

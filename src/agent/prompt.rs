@@ -23,9 +23,10 @@ pub(super) fn conversation(ask: &Ask, in_words: bool) -> Vec<Message> {
     messages
 }
 
-/// The whole of it for a program, which has no conversation.
-pub(super) fn text(ask: &Ask) -> String {
-    let mut text = first(ask, true);
+/// The whole of it for a program, which has no conversation. `native`: the program is given the
+/// system prompt, and the schema, as such.
+pub(super) fn text(ask: &Ask, native: Native) -> String {
+    let mut text = first(ask, !native.schema);
     if !ask.before.is_empty() {
         let said = |exchange: &Exchange| {
             let Exchange { said, answered } = exchange;
@@ -34,7 +35,7 @@ pub(super) fn text(ask: &Ask) -> String {
         let before: String = ask.before.iter().map(said).collect();
         text = format!("So far in this conversation:\n\n{before}Now:\n\n{text}");
     }
-    if let Some(system) = &ask.system {
+    if let Some(system) = ask.system.as_ref().filter(|_| !native.system) {
         text = format!("{system}\n\n{text}");
     }
     for earlier in &ask.earlier {
@@ -44,6 +45,13 @@ pub(super) fn text(ask: &Ask) -> String {
         text.push_str(&again(&earlier.complaint));
     }
     text
+}
+
+/// What a program is given in other ways than in its prompt.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Native {
+    pub(super) system: bool,
+    pub(super) schema: bool,
 }
 
 fn first(ask: &Ask, in_words: bool) -> String {

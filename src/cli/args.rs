@@ -47,6 +47,9 @@ pub enum Command {
     Schema,
     /// Write a starter plan.
     Init(Init),
+    /// Say which agents, keys and servers are usable here, and what to do about the others.
+    #[command(after_long_help = super::exit::help())]
+    Doctor(Doctor),
     /// Show a run, live or past, as it looked.
     Show(Show),
     /// Write a report of a run, live or past: a page to look at, or what a CI system reads.
@@ -207,6 +210,20 @@ pub struct Validate {
     #[arg(long)]
     pub strict: bool,
     /// Print the findings as one JSON array on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `fanout doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Look only at what this plan needs.
+    #[arg(value_name = "PLAN")]
+    pub plan: Option<PathBuf>,
+    /// Set a var of the plan; may be repeated.
+    #[arg(long = "var", short = 'v', value_name = "NAME=VALUE", requires = "plan")]
+    pub vars: Vec<String>,
+    /// Print one JSON document on standard output.
     #[arg(long)]
     pub json: bool,
 }

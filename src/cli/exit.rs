@@ -8,7 +8,7 @@ pub const TABLE: &[(u8, &str)] = &[
     (3, "the results contradict each other and the plan says `on_conflict: fail`"),
     (4, "the journal cannot be used: in use by another process, damaged, or too new"),
     (5, "a limit of the run (time, calls) was used up"),
-    (6, "a policy or the sandbox forbids it"),
+    (6, "a policy or the sandbox forbids it; of `doctor`: something that is needed is not usable"),
     (7, "the disk: the journal could not be written"),
     (70, "a bug in fanout"),
     (129, "ended because the terminal was closed (SIGHUP)"),
@@ -22,6 +22,8 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The journal cannot be used.
 pub const JOURNAL: u8 = 4;
+/// A policy forbids it, or it cannot be done here.
+pub const FORBIDDEN: u8 = 6;
 /// The journal could not be written.
 pub const STORAGE: u8 = 7;
 /// A bug.

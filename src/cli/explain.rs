@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use super::graph::chain;
 use crate::graph::{CallGraph, Expansion};
 use crate::plan::{
-    Action, Agent, AgentKind, AtEnd, CommandInput, CommandOutput, Limits, Plan, Quantity, Reconcile, Require,
-    ToolGrant,
+    Action, Agent, AgentKind, AtEnd, CommandInput, CommandOutput, Denied, Limits, Plan, Quantity, Reconcile,
+    Require, ToolGrant,
 };
 use row::Row;
 
@@ -140,14 +140,39 @@ fn agent_rows(agent: &Agent) -> Vec<Row> {
                 CommandOutput::Text => "text",
                 CommandOutput::Json => "json",
                 CommandOutput::JsonLines => "jsonl",
+                CommandOutput::StreamJson => "stream-json",
             };
+            if let Some(program) = command.program {
+                let args: Vec<&String> = command.argv.iter().skip(1).collect();
+                return vec![
+                    Row::new("command", json!(program.name())),
+                    Row::new("args", json!(args)).default_if(args.is_empty()),
+                    Row::optional("system", command.system.as_ref().map(|system| json!(*system.source))),
+                    Row::optional("model", command.model.clone().map(Value::from)),
+                    Row::optional("effort", command.effort.clone().map(Value::from)),
+                    Row::optional("max_turns", command.max_turns.map(Value::from)),
+                    Row::new("inherit", json!(command.inherit)).default_if(command.inherit.is_empty()),
+                    denied(command.denied),
+                ];
+            }
             vec![
                 Row::new("command", json!(command.argv)),
                 Row::new("input", json!(input)).default_if(command.input == CommandInput::Stdin),
                 Row::new("output", json!(output)).default_if(command.output == CommandOutput::Text),
+                Row::optional("system", command.system.as_ref().map(|system| json!(*system.source))),
+                Row::new("inherit", json!(command.inherit)).default_if(command.inherit.is_empty()),
+                denied(command.denied),
             ]
         }
     }
+}
+
+fn denied(denied: Denied) -> Row {
+    let word = match denied {
+        Denied::Block => "block",
+        Denied::Continue => "continue",
+    };
+    Row::new("denied", json!(word)).default_if(denied == Denied::Block)
 }
 
 /// The environment variables that must hold a key, each with the providers that read it.

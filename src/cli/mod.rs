@@ -11,6 +11,7 @@ pub mod cache;
 pub mod compare;
 pub mod detach;
 pub mod diagnostics;
+pub mod doctor;
 pub mod earlier;
 mod estimate;
 pub mod exit;
@@ -131,6 +132,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             .map_err(Complaint::usage)?)?;
             Ok(0)
         }
+        Command::Doctor(options) => doctor::doctor(&options, terminal),
         Command::Show(options) => past::show(&options, terminal),
         Command::Report(options) => report::report(&options, terminal),
         Command::Reconcile(options) => reconcile::reconcile(&options, terminal),

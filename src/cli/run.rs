@@ -138,8 +138,9 @@ pub fn go(
             }
         }) as Listener
     };
-    let keys: Vec<&str> =
+    let mut keys: Vec<&str> =
         providers(&ready.plan).iter().filter_map(|provider| provider.api_key_env.as_deref()).collect();
+    keys.extend(ready.plan.key_variables());
     let redactor = report::redactor(&keys);
     let before = earlier.map_or(&[][..], |earlier| earlier.records.as_slice());
     let (heard, inbox) = notify::listen(&ready.plan.notify, before);

@@ -272,11 +272,11 @@ pub(crate) fn command_agent(name: &str, argv: &[&str]) -> Agent {
     Agent {
         name: name.to_owned(),
         at: span(7100),
-        kind: AgentKind::Command(CommandAgent {
-            argv: argv.iter().map(|&word| word.to_owned()).collect(),
-            input: CommandInput::Stdin,
-            output: CommandOutput::Text,
-        }),
+        kind: AgentKind::Command(CommandAgent::new(
+            argv.iter().map(|&word| word.to_owned()).collect(),
+            CommandInput::Stdin,
+            CommandOutput::Text,
+        )),
     }
 }
 

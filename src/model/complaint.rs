@@ -100,19 +100,7 @@ impl Complaint {
         if self.flagged || is(&filter) {
             return Class::Refused;
         }
-        match status {
-            401 | 403 | 407 => Class::Unauthorized,
-            402 => Class::OutOfMoney,
-            404 | 410 => Class::NotFound,
-            408 | 409 | 425 => Class::ServerError,
-            413 => Class::TooLarge,
-            429 => Class::RateLimited,
-            503 | 529 => Class::Overloaded,
-            300..=399 => Class::Redirected,
-            400..=499 => Class::BadRequest,
-            500..=599 => Class::ServerError,
-            _ => Class::Protocol,
-        }
+        Class::of_status(status)
     }
 
     /// The HTTP status that this stands for when it comes in a stream or under a 200.

@@ -56,6 +56,23 @@ pub enum Class {
 }
 
 impl Class {
+    /// What an HTTP status alone says.
+    pub fn of_status(status: u16) -> Class {
+        match status {
+            401 | 403 | 407 => Class::Unauthorized,
+            402 => Class::OutOfMoney,
+            404 | 410 => Class::NotFound,
+            408 | 409 | 425 => Class::ServerError,
+            413 => Class::TooLarge,
+            429 => Class::RateLimited,
+            503 | 529 => Class::Overloaded,
+            300..=399 => Class::Redirected,
+            400..=499 => Class::BadRequest,
+            500..=599 => Class::ServerError,
+            _ => Class::Protocol,
+        }
+    }
+
     /// The stable code, as it stands in causes: `rate_limited`.
     pub fn code(self) -> &'static str {
         match self {

@@ -35,6 +35,11 @@ pub fn needs_instruction(provider: &Provider, schema: &Value) -> bool {
     }
 }
 
+/// The schema as OpenAI's strict mode takes it; `None` where it cannot say the same.
+pub fn strict(schema: &Value) -> Option<Value> {
+    openai(schema).filter(|native| native.strict).map(|native| native.schema)
+}
+
 /// A schema as OpenAI's dialects take it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Native {

@@ -3,8 +3,8 @@
 use super::{Action, AgentKind, Call, Plan};
 
 impl Plan {
-    /// The environment variables that hold the keys of the models that calls use, each once, in
-    /// the order in which they are first needed; those of the plans below included.
+    /// The environment variables that hold the keys of the models and programs that calls use, each
+    /// once, in the order in which they are first met; those of the plans below included.
     pub fn key_variables(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         let mut plans = vec![self];
@@ -12,10 +12,15 @@ impl Plan {
             for call in &plan.calls {
                 match &call.action {
                     Action::Prompt { agent, .. } => {
-                        let AgentKind::Model(model) = &agent.kind else { continue };
-                        let providers =
-                            model.models.iter().filter_map(|name| plan.providers.get(&name.provider));
-                        for key in providers.filter_map(|provider| provider.api_key_env.as_deref()) {
+                        let keys: Vec<&str> = match &agent.kind {
+                            AgentKind::Model(model) => {
+                                let providers =
+                                    model.models.iter().filter_map(|name| plan.providers.get(&name.provider));
+                                providers.filter_map(|provider| provider.api_key_env.as_deref()).collect()
+                            }
+                            AgentKind::Command(command) => command.keys(),
+                        };
+                        for key in keys {
                             if !names.contains(&key) {
                                 names.push(key);
                             }

@@ -18,6 +18,7 @@ mod files;
 mod keys;
 mod load;
 pub mod notify;
+mod program;
 mod read;
 mod record;
 mod scalar;
@@ -45,6 +46,7 @@ use diagnostic::Span;
 pub use load::{
     Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, WorkspaceCheck, load, load_text,
 };
+pub use program::{COMMON_VARIABLES, Program};
 pub use schema::schema;
 use template::{Expression, Template};
 pub use tool::{CommandPattern, McpServer, McpTransport, Setting, ToolGrant};
@@ -464,12 +466,102 @@ pub struct ModelAgent {
 /// A program that answers prompts.
 #[derive(Debug, Clone)]
 pub struct CommandAgent {
-    /// Program and arguments.
+    /// Set for one that is named and not spelt out: it is started and read as its adapter knows how,
+    /// and `input`, `output` and `patterns` say nothing.
+    pub program: Option<Program>,
+    /// Program and arguments; behind a known one's name its additional arguments.
     pub argv: Vec<String>,
     /// How it gets the prompt.
     pub input: CommandInput,
     /// How its standard output is read.
     pub output: CommandOutput,
+    /// Where its words stand in its output.
+    pub patterns: Box<Patterns>,
+    /// Variables that it takes over besides those that every program and this one has.
+    pub inherit: Vec<String>,
+    /// The system prompt.
+    pub system: Option<Template>,
+    /// The model, under the program's own name for it. Only of a known one, as are the next two.
+    pub model: Option<String>,
+    /// Reasoning effort.
+    pub effort: Option<String>,
+    /// At most so many turns.
+    pub max_turns: Option<u32>,
+    /// What happens when it is denied a permission that it asked for.
+    pub denied: Denied,
+}
+
+impl CommandAgent {
+    /// A program that is started as it stands, with everything else at its default.
+    pub fn new(argv: Vec<String>, input: CommandInput, output: CommandOutput) -> CommandAgent {
+        CommandAgent {
+            program: None,
+            argv,
+            input,
+            output,
+            patterns: Box::default(),
+            inherit: Vec::new(),
+            system: None,
+            model: None,
+            effort: None,
+            max_turns: None,
+            denied: Denied::Block,
+        }
+    }
+
+    /// A known program, driven by its adapter, with everything at its default.
+    pub fn known(program: Program) -> CommandAgent {
+        let argv = vec![program.name().to_owned()];
+        let plain = CommandAgent::new(argv, CommandInput::Stdin, CommandOutput::StreamJson);
+        CommandAgent { program: Some(program), ..plain }
+    }
+
+    /// The variables that hold keys which it gets: a known program's own, and those of `inherit`.
+    pub fn keys(&self) -> Vec<&str> {
+        let provider = self.model.as_deref().and_then(|model| Some(model.split_once('/')?.0));
+        let own = self.program.or_else(|| Program::started_by(&self.argv));
+        let own = own.map(|program| program.keys_for(provider)).unwrap_or_default();
+        own.into_iter().chain(self.inherit.iter().map(String::as_str)).collect()
+    }
+}
+
+/// Where a program's words stand in its output.
+#[derive(Debug, Clone, Default)]
+pub struct Patterns {
+    /// The answer.
+    pub text: Option<Pattern>,
+    /// Why it failed.
+    pub error: Option<Pattern>,
+    /// A question or a permission that nobody can answer.
+    pub blocked: Option<Pattern>,
+    /// That a rate limit was hit, and until when, if it says so.
+    pub rate_limited: Option<Pattern>,
+    /// How many tokens it sent.
+    pub input_tokens: Option<Pattern>,
+    /// How many tokens it received.
+    pub output_tokens: Option<Pattern>,
+    /// What it cost, in USD.
+    pub cost: Option<Pattern>,
+    /// The name of its conversation.
+    pub session: Option<Pattern>,
+}
+
+/// Where something stands.
+#[derive(Debug, Clone)]
+pub enum Pattern {
+    /// In each JSON value that is printed, as RFC 6901 says; begins with `/`.
+    Pointer(String),
+    /// In each line; of a match its group counts, where there is one.
+    Regex(regex::Regex),
+}
+
+/// What happens when a program is denied a permission that it asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// The call ends as blocked.
+    Block,
+    /// The program goes on without it.
+    Continue,
 }
 
 /// How a program gets the prompt.
@@ -492,6 +584,8 @@ pub enum CommandOutput {
     Json,
     /// One JSON object a line; the last that holds an answer counts.
     JsonLines,
+    /// The event stream of a known command-line agent.
+    StreamJson,
 }
 
 /// `provider/model`.

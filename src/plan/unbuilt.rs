@@ -40,8 +40,6 @@ unbuilt! {
     SANDBOX = "a `sandbox` other than `off`", "remove it, or run fanout in a container";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
-    KNOWN_AGENT = "a known command-line agent by name", "give the program and its arguments as a list: `command: [claude, -p]`";
-    STREAM_JSON = "`output: stream-json`", "write `text`, `json` or `jsonl`";
 }
 
 #[cfg(test)]

@@ -170,6 +170,7 @@ impl Asking<'_> {
                 idle_timeout: Some(IDLE),
                 cwd: self.level.plan.dir.clone(),
                 env: Vec::new(),
+                thread: None,
                 last_try: retried >= RETRIES,
                 access: Arc::clone(&access),
             };

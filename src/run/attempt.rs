@@ -152,6 +152,7 @@ pub(crate) async fn prompt(
         idle_timeout: call.idle_timeout,
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
+        thread: None,
         last_try,
         access: Arc::clone(access),
     };

@@ -13,7 +13,9 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
-use crate::plan::{Action, Agent, AgentKind, Cache, Call, Check, Command, Computed, Plan};
+use crate::plan::{
+    Action, Agent, AgentKind, Cache, Call, Check, Command, CommandAgent, Computed, ModelAgent, Plan,
+};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -76,11 +78,11 @@ impl Job {
             Action::Prompt { prompt, agent } => Work::Prompt {
                 prompt: prompt.render(&scope, Destination::Prompt)?.text,
                 system: match &agent.kind {
-                    AgentKind::Model(model) => match &model.system {
-                        Some(system) => Some(system.render(&scope, Destination::Raw)?.text),
-                        None => None,
-                    },
-                    AgentKind::Command(_) => None,
+                    AgentKind::Model(ModelAgent { system: Some(system), .. })
+                    | AgentKind::Command(CommandAgent { system: Some(system), .. }) => {
+                        Some(system.render(&scope, Destination::Raw)?.text)
+                    }
+                    AgentKind::Model(_) | AgentKind::Command(_) => None,
                 },
                 agent: Arc::clone(agent),
             },
@@ -225,7 +227,12 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
                     "temperature": model.temperature,
                     "effort": model.effort,
                 }),
-                AgentKind::Command(command) => json!({"argv": command.argv}),
+                AgentKind::Command(command) => json!({
+                    "argv": command.argv,
+                    "model": command.model,
+                    "effort": command.effort,
+                    "max_turns": command.max_turns,
+                }),
             };
             json!({"prompt": prompt, "system": system, "agent": who})
         }

@@ -33,6 +33,7 @@ fn ask(prompt: &str) -> Ask {
         idle_timeout: None,
         cwd: std::env::temp_dir(),
         env: Vec::new(),
+        thread: None,
         last_try: false,
         access: Arc::default(),
     }
@@ -230,7 +231,7 @@ async fn news_of_a_model_is_its_last_line() {
 
 fn program(argv: &[&str], input: CommandInput, output: CommandOutput) -> plan::Agent {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-    agent(plan::AgentKind::Command(plan::CommandAgent { argv, input, output }))
+    agent(plan::AgentKind::Command(plan::CommandAgent::new(argv, input, output)))
 }
 
 fn shell(script: &str, output: CommandOutput) -> plan::Agent {
@@ -273,12 +274,14 @@ async fn a_prompt_that_looks_like_an_option_is_none() {
 async fn a_program_sees_the_listed_variables_and_those_of_the_call() {
     let ask = Ask { env: vec![("MINE".to_owned(), "yes".to_owned())], ..ask("x") };
     let names = run(&shell("env | cut -d= -f1 | sort", CommandOutput::Text), ask).await.unwrap().text;
-    let listed =
-        ["PATH", "HOME", "LANG", "TMPDIR", "USER", "SHELL", "TERM", "MINE", "PWD", "OLDPWD", "SHLVL", "_"];
-    let other: Vec<_> = names
-        .lines()
-        .filter(|name| !listed.contains(name) && !name.starts_with("LC_") && !name.starts_with("FANOUT_"))
-        .collect();
+    let by_the_shell = ["TERM", "MINE", "PWD", "OLDPWD", "SHLVL", "_"];
+    let patterns = ["LC_", "XDG_", "FANOUT_"];
+    let listed = |name: &str| {
+        by_the_shell.contains(&name)
+            || plan::COMMON_VARIABLES.contains(&name)
+            || patterns.iter().any(|start| name.starts_with(start))
+    };
+    let other: Vec<_> = names.lines().filter(|name| !listed(name)).collect();
     assert!(other.is_empty() && names.contains("MINE"), "{other:?} of {names}");
     let term = run(&shell("echo $TERM", CommandOutput::Text), self::ask("x")).await.unwrap().text;
     assert_eq!(term, "dumb");

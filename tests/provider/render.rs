@@ -250,6 +250,12 @@ fn stream(dialect: Dialect, answer: &Answer, request: &Request) -> Vec<Vec<u8>> 
                     ));
                 }
             }
+            for (at, item) in response["output"].as_array().into_iter().flatten().enumerate() {
+                events.push((
+                    "response.output_item.done",
+                    json!({"type": "response.output_item.done", "output_index": at, "item": item}),
+                ));
+            }
             let name =
                 if answer.stop == Stop::MaxTokens { "response.incomplete" } else { "response.completed" };
             events.push((name, json!({"type": name, "response": response})));
@@ -339,7 +345,7 @@ fn document(dialect: Dialect, answer: &Answer, request: &Request) -> Value {
                 "status": if cut { "incomplete" } else { "completed" },
                 "incomplete_details": if cut { json!({"reason": "max_output_tokens"}) } else { Value::Null },
                 "output": has_text.then_some(message).into_iter().chain(items).collect::<Value>(),
-                "usage": {"input_tokens": input, "output_tokens": output}})
+                "usage": {"input_tokens": input, "output_tokens": output, "total_tokens": input + output}})
         }
         Dialect::Gemini => {
             let text = json!({"text": answer.text});

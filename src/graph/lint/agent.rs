@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::program::{self, Known};
+use super::program;
 use super::{ASKS_PERMISSION, LintContext, SAMPLES_AT_ZERO, UNPINNED_MODEL, agent_of};
 use crate::plan::diagnostic::Diagnostic;
-use crate::plan::{Agent, AgentKind, Call, Expand, Plan};
+use crate::plan::{Agent, AgentKind, Call, Expand, Plan, Program};
 
 pub(super) fn lint(plan: &Plan, context: &LintContext, found: &mut Vec<Diagnostic>) {
     samples_at_zero(plan, found);
@@ -51,9 +51,10 @@ fn samples_at_zero(plan: &Plan, found: &mut Vec<Diagnostic>) {
 
 fn asks_permission(agent: &Agent, calls: &[&Call], found: &mut Vec<Diagnostic>) {
     let AgentKind::Command(command) = &agent.kind else { return };
-    let Some(known) = Known::of(command) else { return };
-    let set =
-        |call: &Call| known.permission_env().is_some_and(|name| call.env.iter().any(|(key, _)| key == name));
+    let Some(known) = Program::started_by(&command.argv) else { return };
+    let set = |call: &Call| {
+        program::permission_env(known).is_some_and(|name| call.env.iter().any(|(key, _)| key == name))
+    };
     if program::is_told(known, command) || calls.iter().all(|call| set(call)) {
         return;
     }
@@ -68,7 +69,11 @@ fn asks_permission(agent: &Agent, calls: &[&Call], found: &mut Vec<Diagnostic>) 
             ),
         )
         .label("no permission given")
-        .help(format!("say it: {}", known.advice())),
+        .help(format!(
+            "name it (`command: {}`) and it is started so that it does not, or say it: {}",
+            known.name(),
+            program::advice(known)
+        )),
     );
 }
 
@@ -78,7 +83,8 @@ fn unpinned_model(agent: &Agent, found: &mut Vec<Diagnostic>) {
             model.models.iter().filter(|name| !is_pinned(&name.model)).map(ToString::to_string).collect()
         }
         AgentKind::Command(command) => {
-            let named = program::model_flag(command).filter(|name| !is_pinned(name));
+            let named =
+                command.model.as_deref().or(program::model_flag(command)).filter(|name| !is_pinned(name));
             named.map(str::to_owned).into_iter().collect::<Vec<_>>()
         }
     };

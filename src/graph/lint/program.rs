@@ -2,9 +2,7 @@
 //!
 //! Invariant: no program is run and no file is read; a program that is not known is taken to write.
 
-use std::path::Path;
-
-use crate::plan::{Agent, AgentKind, CommandAgent, CommandPattern, ToolGrant};
+use crate::plan::{Agent, AgentKind, CommandAgent, CommandPattern, Program, ToolGrant};
 
 /// Commands that leave files alone, or only fill build folders, by first word and, for some, second.
 const READERS: &[&str] = &[
@@ -38,56 +36,36 @@ const READING_PARTS: &[(&str, &[&str])] = &[
     ("gh", &["api", "issue", "pr", "run", "search"]),
 ];
 
-/// A program that is known to ask for permission unless it is told what it may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Claude,
-    Codex,
-    Gemini,
-    OpenCode,
-    Goose,
+/// The environment variable that answers for a program, where there is one.
+pub(super) fn permission_env(program: Program) -> Option<&'static str> {
+    match program {
+        Program::Goose => Some("GOOSE_MODE"),
+        Program::Claude | Program::Codex | Program::Gemini | Program::OpenCode => None,
+    }
 }
 
-impl Known {
-    /// Recognised by the program's file name.
-    pub(super) fn of(agent: &CommandAgent) -> Option<Known> {
-        match Path::new(agent.argv.first()?).file_stem()?.to_str()? {
-            "claude" => Some(Known::Claude),
-            "codex" => Some(Known::Codex),
-            "gemini" => Some(Known::Gemini),
-            "opencode" => Some(Known::OpenCode),
-            "goose" => Some(Known::Goose),
-            _ => None,
+/// What to write so that it does not ask, where its command line is spelt out.
+pub(super) fn advice(program: Program) -> &'static str {
+    match program {
+        Program::Claude => {
+            "`--permission-mode dontAsk --allowedTools Read,Grep,Glob`, or `--permission-mode acceptEdits`"
         }
-    }
-
-    /// The environment variable that answers for it, where there is one.
-    pub(super) fn permission_env(self) -> Option<&'static str> {
-        match self {
-            Known::Goose => Some("GOOSE_MODE"),
-            Known::Claude | Known::Codex | Known::Gemini | Known::OpenCode => None,
-        }
-    }
-
-    /// What to write so that it does not ask.
-    pub(super) fn advice(self) -> &'static str {
-        match self {
-            Known::Claude => {
-                "`--permission-mode dontAsk --allowedTools Read,Grep,Glob`, or `--permission-mode acceptEdits`"
-            }
-            Known::Codex => "`--sandbox workspace-write`, or `--sandbox read-only`",
-            Known::Gemini => "`--approval-mode auto_edit`, or `--approval-mode plan`",
-            Known::OpenCode => "`--auto`",
-            Known::Goose => "`env: {GOOSE_MODE: auto}` on its calls",
-        }
+        Program::Codex => "`--sandbox workspace-write`, or `--sandbox read-only`",
+        Program::Gemini => "`--approval-mode auto_edit`, or `--approval-mode plan`",
+        Program::OpenCode => "`--auto`",
+        Program::Goose => "`env: {GOOSE_MODE: auto}` on its calls",
     }
 }
 
 /// True if the program's own arguments say what it may do without asking.
-pub(super) fn is_told(known: Known, agent: &CommandAgent) -> bool {
+pub(super) fn is_told(known: Program, agent: &CommandAgent) -> bool {
+    // Its adapter starts it so that it does not ask.
+    if agent.program.is_some() {
+        return true;
+    }
     let flags = Flags(&agent.argv);
     match known {
-        Known::Claude => {
+        Program::Claude => {
             flags.value("--permission-mode").is_some_and(|mode| !["default", "manual"].contains(&mode))
                 || flags.any(&[
                     "--dangerously-skip-permissions",
@@ -100,7 +78,7 @@ pub(super) fn is_told(known: Known, agent: &CommandAgent) -> bool {
                 ])
         }
         // `codex exec` never asks: it declines what its sandbox forbids.
-        Known::Codex => {
+        Program::Codex => {
             agent.argv.iter().skip(1).any(|word| word == "exec" || word == "e")
                 || flags.any(&[
                     "-s",
@@ -117,12 +95,12 @@ pub(super) fn is_told(known: Known, agent: &CommandAgent) -> bool {
                     "--config",
                 ])
         }
-        Known::Gemini => {
+        Program::Gemini => {
             flags.value("--approval-mode").is_some_and(|mode| mode != "default")
                 || flags.any(&["--yolo", "-y", "--allowed-tools", "--policy"])
         }
-        Known::OpenCode => flags.any(&["--auto"]),
-        Known::Goose => false,
+        Program::OpenCode => flags.any(&["--auto"]),
+        Program::Goose => false,
     }
 }
 
@@ -159,17 +137,20 @@ fn pattern_reads(pattern: &CommandPattern) -> bool {
 }
 
 fn program_writes(agent: &CommandAgent) -> bool {
+    if agent.program.is_some() {
+        return false;
+    }
     let flags = Flags(&agent.argv);
-    match Known::of(agent) {
-        Some(Known::Claude) => flags.value("--permission-mode") != Some("plan"),
-        Some(Known::Codex) => {
+    match Program::started_by(&agent.argv) {
+        Some(Program::Claude) => flags.value("--permission-mode") != Some("plan"),
+        Some(Program::Codex) => {
             let sandbox = flags.value("--sandbox").or(flags.value("-s"));
             let exec = agent.argv.iter().skip(1).any(|word| word == "exec" || word == "e");
             let free = flags.any(&["--full-auto", "--yolo", "--dangerously-bypass-approvals-and-sandbox"]);
             free || sandbox.map_or(!exec, |sandbox| sandbox != "read-only")
         }
-        Some(Known::Gemini) => flags.value("--approval-mode") != Some("plan"),
-        Some(Known::OpenCode | Known::Goose) | None => true,
+        Some(Program::Gemini) => flags.value("--approval-mode") != Some("plan"),
+        Some(Program::OpenCode | Program::Goose) | None => true,
     }
 }
 
@@ -197,7 +178,7 @@ impl<'a> Flags<'a> {
 
 /// The model that a program's arguments name, where they do.
 pub(super) fn model_flag(agent: &CommandAgent) -> Option<&str> {
-    Known::of(agent)?;
+    Program::started_by(&agent.argv)?;
     let flags = Flags(&agent.argv);
     flags.value("--model").or(flags.value("-m"))
 }

@@ -145,9 +145,11 @@ impl Vars {
         plan.calls.iter().for_each(|call| vars.call(call));
         let inline = plan.calls.iter().filter_map(agent_of).chain(&plan.parent);
         for agent in inline.chain(agents.iter().copied()) {
-            if let AgentKind::Model(model) = &agent.kind {
-                model.system.iter().for_each(|system| vars.template(system));
-            }
+            let system = match &agent.kind {
+                AgentKind::Model(model) => &model.system,
+                AgentKind::Command(command) => &command.system,
+            };
+            system.iter().for_each(|system| vars.template(system));
         }
         vars
     }

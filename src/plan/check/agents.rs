@@ -9,31 +9,25 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::include::{Home, Named};
-use super::{Scope, at_least_one, claude, providers};
+use super::{Scope, at_least_one, claude, program, providers};
 use crate::plan::diagnostic::{Diagnostic, Span};
-use crate::plan::file::agent::{AgentFile, AgentOutputWord, AgentUse, InputWord};
+use crate::plan::file::agent::{AgentFile, AgentUse};
 use crate::plan::file::value::PromptText;
 use crate::plan::load::Load;
-use crate::plan::read::{At, Field};
+use crate::plan::read::Field;
 use crate::plan::record::Record as _;
-use crate::plan::suggest::{choices, did_you_mean, list};
+use crate::plan::suggest::{choices, did_you_mean};
 use crate::plan::template::{Also, Names, Template};
-use crate::plan::{
-    Agent, AgentKind, CommandAgent, CommandInput, CommandOutput, ModelAgent, ModelName, Provider, code,
-    unbuilt,
-};
+use crate::plan::{Agent, AgentKind, ModelAgent, ModelName, Provider, code, unbuilt};
 use crate::unit::Tokens;
 
 /// Turns of the tool loop where the agent says nothing.
 const MAX_TURNS: u32 = 30;
 /// Output tokens a request where the agent says nothing.
 const MAX_TOKENS: Tokens = Tokens(8_000);
-/// Command-line agents that will have adapters.
-const KNOWN: &[&str] = &["claude", "codex", "gemini", "opencode", "goose"];
 
-/// Keys that only a model has, and only a command.
-const MODEL_KEYS: &[&str] = &["model", "system", "tools", "max_turns", "max_tokens", "temperature", "effort"];
-const COMMAND_KEYS: &[&str] = &["command", "args", "input", "output"];
+/// Keys that make an agent a program.
+const COMMAND_KEYS: &[&str] = &["command", "args", "input", "output", "patterns", "inherit", "denied"];
 
 /// The agents of a plan.
 pub(super) struct Agents<'a> {
@@ -174,25 +168,12 @@ impl<'a> Agents<'a> {
         file: AgentFile,
         home: &Home,
     ) -> Option<Agent> {
-        let written = |keys: &[&'static str]| -> Vec<&'static str> {
-            keys.iter().copied().filter(|key| file.wrote(key)).collect()
-        };
-        let (of_model, of_command) = (written(MODEL_KEYS), written(COMMAND_KEYS));
-        if !of_model.is_empty() && !of_command.is_empty() {
-            let quoted: Vec<String> = of_model.iter().map(|key| format!("`{key}`")).collect();
-            let message = format!(
-                "an agent with `{}` has no {}",
-                of_command.first().unwrap_or(&""),
-                list(&quoted, "and")
-            );
-            let fault = Diagnostic::error(code::CONTRADICTION, at, message);
-            load.fault(fault.help("an agent is a model in this process or a `command`, not both"));
-            return None;
-        }
-        let kind = if of_command.is_empty() {
-            AgentKind::Model(self.model_agent(load, at, file, home)?)
+        let kind = if COMMAND_KEYS.iter().any(|key| file.wrote(key)) {
+            let system = file.system.clone();
+            let system = system.and_then(|system| self.system(load, system.value, home));
+            AgentKind::Command(program::command_agent(load, at, file, system)?)
         } else {
-            AgentKind::Command(command_agent(load, at, file)?)
+            AgentKind::Model(self.model_agent(load, at, file, home)?)
         };
         Some(Agent { name, at, kind })
     }
@@ -261,50 +242,5 @@ fn plain_model(models: Vec<ModelName>) -> ModelAgent {
         max_tokens: MAX_TOKENS,
         temperature: None,
         effort: None,
-    }
-}
-
-fn command_agent(load: &mut Load<'_>, at: Span, file: AgentFile) -> Option<CommandAgent> {
-    let AgentFile { command, args, input, output, .. } = file;
-    let Some(command) = command else {
-        if !file.wrote.has(AgentFile::KEYS.iter().position(|key| *key == "command").unwrap_or(0)) {
-            let fault = Diagnostic::error(code::MISSING_KEY, at, "this agent has no `command`");
-            load.fault(fault.help("add `command: [program, argument, …]`"));
-        }
-        return None;
-    };
-    if let [one] = command.value.0.as_slice() {
-        refuse_word(load, one, command.at == one.at);
-    }
-    let mut argv: Vec<String> = command.value.0.into_iter().map(|word| word.value).collect();
-    if argv.first().is_none_or(String::is_empty) {
-        load.fault(Diagnostic::error(code::NO_VALUE, command.at, "the command has no program"));
-        return None;
-    }
-    argv.extend(args.map_or_else(Vec::new, |args| args.value));
-    if let Some(output) = output.as_ref().filter(|output| output.value == AgentOutputWord::StreamJson) {
-        load.fault(unbuilt::STREAM_JSON.refuse(output.at));
-    }
-    let input = match input.map(|input| input.value) {
-        None | Some(InputWord::Stdin) => CommandInput::Stdin,
-        Some(InputWord::Arg) => CommandInput::Arg,
-        Some(InputWord::File) => CommandInput::File,
-    };
-    let output = match output.map(|output| output.value) {
-        None | Some(AgentOutputWord::Text | AgentOutputWord::StreamJson) => CommandOutput::Text,
-        Some(AgentOutputWord::Json) => CommandOutput::Json,
-        Some(AgentOutputWord::JsonLines) => CommandOutput::JsonLines,
-    };
-    Some(CommandAgent { argv, input, output })
-}
-
-/// A command of one word: a known agent, or words that were meant to be several.
-fn refuse_word(load: &mut Load<'_>, word: &At<String>, bare: bool) {
-    if bare && KNOWN.contains(&word.value.as_str()) {
-        load.fault(unbuilt::KNOWN_AGENT.refuse(word.at));
-    } else if bare && word.value.contains(char::is_whitespace) {
-        let words: Vec<&str> = word.value.split_whitespace().collect();
-        let fault = Diagnostic::error(code::WRONG_TYPE, word.at, "a program with arguments is a list");
-        load.fault(fault.help(format!("write `command: [{}]`", words.join(", "))));
     }
 }

@@ -19,6 +19,7 @@ mod notify;
 mod output;
 mod parent;
 mod places;
+mod program;
 mod providers;
 mod reconcile;
 mod text;

@@ -3,6 +3,7 @@
 //! Invariant: keys are named here, never written: there is no key for a secret.
 
 use super::call::either;
+use super::pattern::PatternsFile;
 use super::value::{PerTime, PromptText, Time, TokenCount};
 use crate::plan::read::{At, Entries, OneOrMany, Read, Reader};
 use crate::plan::record::{record, words};
@@ -16,7 +17,8 @@ record! {
         /// What it is for; for people.
         description: String,
 
-        /// `provider/model`, or a list of them that is tried in order.
+        /// `provider/model`, or a list of them that is tried in order. Of a command-line agent: one
+        /// model, under the program's own name for it.
         model: OneOrMany<At<String>>,
         /// The system prompt: text, or `{file: prompts/x.md}`.
         system: PromptText,
@@ -39,6 +41,22 @@ record! {
         input: InputWord,
         /// How its standard output is read. Default: `text`.
         output: AgentOutputWord,
+        /// Where its words stand in its output, where `output` alone does not say.
+        patterns: PatternsFile,
+        /// Names of environment variables that it gets besides the usual ones: its keys.
+        inherit: OneOrMany<At<String>>,
+        /// What to do when it is denied a permission. Default: `block`.
+        denied: DeniedWord,
+    }
+}
+
+words! {
+    /// What to do when a program is denied a permission that it asked for.
+    enum DeniedWord("denied") {
+        /// The call ends as `blocked`, at once.
+        Block = "block",
+        /// The program goes on without it.
+        Continue = "continue",
     }
 }
 
@@ -63,7 +81,7 @@ words! {
         Json = "json",
         /// One JSON object a line; the last that holds an answer counts.
         JsonLines = "jsonl",
-        /// The event stream of a known command-line agent.
+        /// The event stream of a known command-line agent, or of one that speaks like it.
         StreamJson = "stream-json",
     }
 }

@@ -6,6 +6,7 @@
 pub(super) mod agent;
 pub(super) mod call;
 pub(super) mod notify;
+pub(super) mod pattern;
 pub(super) mod reconcile;
 pub(super) mod value;
 pub(super) mod workspace;

@@ -171,6 +171,72 @@ fn what_agents_and_providers_cannot_be_is_named() {
 }
 
 #[test]
+fn a_known_program_by_name_has_what_it_can_keep() {
+    let plan = plan(
+        "agents:
+  claude: { command: claude, args: [--bare], model: sonnet, effort: high, max_turns: 7, system: Be brief., denied: continue }
+  codex: { command: codex, model: gpt-5.5 }
+  spelt: { command: [claude, -p, --output-format, stream-json, --verbose], output: stream-json }
+calls: { a: { prompt: hi, agent: claude }, b: { prompt: hi, agent: codex }, c: { prompt: hi, agent: spelt } }
+",
+    );
+    let command = |name: &str| match &plan.agents[name].kind {
+        AgentKind::Command(command) => command.clone(),
+        AgentKind::Model(_) => panic!("{name}"),
+    };
+    let claude = command("claude");
+    assert_eq!(
+        (claude.program, claude.argv.as_slice()),
+        (Some(Program::Claude), &["claude".to_owned(), "--bare".to_owned()][..])
+    );
+    assert_eq!(
+        (claude.model.as_deref(), claude.effort.as_deref(), claude.max_turns, claude.denied),
+        (Some("sonnet"), Some("high"), Some(7), Denied::Continue)
+    );
+    assert!(claude.system.is_some());
+    assert_eq!(command("codex").keys(), ["OPENAI_API_KEY", "CODEX_API_KEY"]);
+    assert_eq!((command("spelt").program, command("spelt").output), (None, CommandOutput::StreamJson));
+}
+
+#[test]
+fn patterns_are_pointers_or_regular_expressions() {
+    let plan = plan(
+        "agents:
+  own: { command: [./own], output: jsonl, inherit: LAB_KEY, patterns: { text: /message/text, error: 'Error: (.*)' } }
+calls: { a: { prompt: hi, agent: own } }
+",
+    );
+    let AgentKind::Command(own) = &plan.agents["own"].kind else { panic!() };
+    assert!(matches!(&own.patterns.text, Some(Pattern::Pointer(text)) if text == "/message/text"));
+    assert!(matches!(&own.patterns.error, Some(Pattern::Regex(_))));
+    assert_eq!((own.keys(), plan.key_variables()), (vec!["LAB_KEY"], vec!["LAB_KEY"]));
+}
+
+#[test]
+fn what_a_program_cannot_keep_is_refused() {
+    let agent = |agent: &str| faults(&format!("agents:\n  x: {agent}\ncalls: {{ a: {{ run: x }} }}\n"));
+    assert_eq!(
+        agent("{ command: codex, max_turns: 3, temperature: 0 }"),
+        ["2:3: E0110 `codex` has no way to be given `max_turns` and `temperature`"]
+    );
+    assert_eq!(
+        agent("{ command: claude, output: json }"),
+        ["2:3: E0110 `claude` is known: it takes no `output`"]
+    );
+    assert_eq!(agent("{ command: claude, model: [a, b] }"), ["2:32: E0107 a program takes one model"]);
+    assert_eq!(
+        agent("{ command: [x], inherit: [sk-123] }"),
+        ["2:32: E0309 `inherit` holds names of variables, not values"]
+    );
+    let wrong = agent("{ command: [x], patterns: { text: '(' } }");
+    assert!(wrong[0].starts_with("2:40: E0107 `"), "{wrong:?}");
+    assert_eq!(
+        agent("{ command: [x], patterns: { text: '(a)(b)' } }"),
+        ["2:40: E0107 a pattern has at most one group, which is what counts"]
+    );
+}
+
+#[test]
 fn an_unknown_agent_says_what_there_is() {
     let text = "agents: { explore: { model: anthropic/x } }\ncalls:\n  a: { prompt: hi, agent: explorer }\n  b: { prompt: hi, agent: anthropic/x }\n";
     assert_eq!(

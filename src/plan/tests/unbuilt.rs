@@ -15,8 +15,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
         (call("run: x\nsandbox: read-only"), "read-only"),
         (call("prompt: x\nsession: s"), "session"),
         (agent("{ tools: [read] }"), "tools"),
-        (agent("{ command: claude }"), "claude"),
-        (agent("{ command: [x], output: stream-json }"), "stream-json"),
     ];
     for (text, place) in &table {
         let loaded = read(text);
