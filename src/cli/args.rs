@@ -64,6 +64,8 @@ pub enum Command {
     Logs(Logs),
     /// Look at a run that another process is at, live; Ctrl-C ends the view, not the run.
     Attach(Attach),
+    /// Show a run's page in a browser, live: an address on this machine alone, until Ctrl-C.
+    Serve(Serve),
     /// Wait until a run has ended; the exit status is the run's own.
     #[command(after_long_help = super::exit::help())]
     Wait(Wait),
@@ -169,6 +171,8 @@ pub enum Output {
     Text,
     /// One JSON document; docs/result.md describes it.
     Json,
+    /// The same document as YAML.
+    Yaml,
     /// Markdown.
     Markdown,
 }
@@ -433,6 +437,17 @@ pub struct Attach {
     /// How to print the result on standard output in the end.
     #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     pub output: Output,
+}
+
+/// `fanout serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The run, by its name or the start of it; the newest if left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// The port to listen on; one that is free if left out.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
 }
 
 /// `fanout wait`.

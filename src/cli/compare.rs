@@ -56,12 +56,12 @@ fn runs(then: &RunView, now: &RunView, output: Output, terminal: &Terminal) -> R
     let name = |view: &RunView| view.head.as_ref().map_or_else(String::new, |head| head.run.to_string());
     let style = terminal.out_style();
     let text = match output {
-        Output::Json => {
+        Output::Json | Output::Yaml => {
             let whole = json!({
                 "runs": [name(then), name(now)],
                 "calls": pairs.iter().map(Pair::json).collect::<Vec<Value>>(),
             });
-            format!("{whole:#}\n")
+            super::past::document(&whole, output)
         }
         Output::Text => format!("{}\n", sanitise::text(&table(&pairs, [&name(then), &name(now)]), &style)),
         Output::Markdown => markdown(&pairs, [&name(then), &name(now)]),

@@ -161,8 +161,8 @@ fn show(record: &Arc<Record>, redactor: &Redactor, view: &mut RunView, listener:
 }
 
 /// How looking on ended.
-#[derive(Debug, PartialEq)]
-enum Seen {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen {
     /// Everything that there was.
     All,
     /// The person left.
@@ -179,10 +179,14 @@ enum Woken {
     Left,
 }
 
-type News<'a> = &'a mut dyn FnMut(&[Arc<Record>]) -> Result<(), Complaint>;
+/// Who is told of records.
+pub type News<'a> = &'a mut dyn FnMut(&[Arc<Record>]) -> Result<(), Complaint>;
 
 /// Hands over what the run has recorded and, if `on` is set, what it records until it is over.
-fn follow(dir: &Path, on: bool, news: News<'_>) -> Result<Seen, Complaint> {
+///
+/// # Errors
+/// [`Complaint`] when the run cannot be read or watched, and whatever `news` says.
+pub fn follow(dir: &Path, on: bool, news: News<'_>) -> Result<Seen, Complaint> {
     let (tell, woken) = mpsc::channel();
     if on {
         watch(dir, &tell)?;

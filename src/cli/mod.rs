@@ -34,6 +34,7 @@ pub mod report;
 pub mod resume;
 pub mod run;
 pub mod select;
+pub mod serve;
 pub mod signals;
 pub mod terminal;
 pub mod told;
@@ -144,6 +145,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
         Command::List(options) => list::list(&options, terminal),
         Command::Logs(options) => follow::logs(&options, terminal),
         Command::Attach(options) => follow::attach(&options, terminal),
+        Command::Serve(options) => serve::serve(&options, terminal),
         Command::Wait(options) => held::wait(&options, terminal),
         Command::Stop(options) => held::stop(&options, terminal),
         Command::Apply(options) => apply::apply(&options, terminal),

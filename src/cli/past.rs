@@ -3,14 +3,16 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::args::{Output, Show};
 use super::run::{journal_complaint, root};
 use super::terminal::Terminal;
 use super::{Complaint, exit};
-use crate::journal;
+use crate::journal::{self, RunState};
 use crate::outcome::Outcome;
 use crate::report::fold::RunView;
-use crate::report::{json_lines, markdown, result_json, results};
+use crate::report::{json_lines, markdown, result_json, result_yaml, results, sanitise};
 
 /// The folder of a run, by its name or the start of it; the newest if `None`.
 ///
@@ -42,7 +44,8 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
         out(&lines)?;
         return Ok(0);
     }
-    let view = super::report::view(&past.records, &redactor);
+    let mut view = super::report::view(&past.records, &redactor);
+    view.live = past.state == RunState::Running;
     match &options.call {
         None => out(&result(&view, options.output, terminal))?,
         Some(call) if options.raw => out(&raw(&view, call, &output)?)?,
@@ -59,16 +62,32 @@ pub fn result(view: &RunView, output: Output, terminal: &Terminal) -> String {
         Output::Json => {
             result_json::render(view).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}\n"))
         }
+        Output::Yaml => document(&result_json::document(view), output),
         Output::Markdown => markdown::render(view),
     }
 }
 
+/// The result as text without advice.
+pub fn plain_result(view: &RunView, terminal: &Terminal) -> String {
+    results::render_quietly(view, &terminal.out_style())
+}
+
+/// A document of JSON as text: YAML where that is asked for, else JSON that is safe to look at.
+pub fn document(document: &Value, output: Output) -> String {
+    match output {
+        Output::Yaml => result_yaml::render(document).unwrap_or_else(|error| format!("# {error}\n")),
+        Output::Json | Output::Text | Output::Markdown => {
+            format!("{}\n", sanitise::json(&format!("{document:#}")))
+        }
+    }
+}
+
 fn one(view: &RunView, call: &str, output: Output, terminal: &Terminal) -> Result<String, Complaint> {
-    if output == Output::Json {
-        let document = result_json::document(view);
-        let calls = document["calls"].as_array().map_or(&[][..], Vec::as_slice);
+    if matches!(output, Output::Json | Output::Yaml) {
+        let whole = result_json::document(view);
+        let calls = whole["calls"].as_array().map_or(&[][..], Vec::as_slice);
         let found = calls.iter().find(|entry| entry["id"] == call);
-        return found.map(|entry| format!("{entry:#}\n")).ok_or_else(|| no_such_call(&ids(view), call));
+        return found.map(|entry| document(entry, output)).ok_or_else(|| no_such_call(&ids(view), call));
     }
     results::render_one(view, call, &terminal.out_style()).ok_or_else(|| no_such_call(&ids(view), call))
 }

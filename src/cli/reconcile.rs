@@ -188,9 +188,9 @@ pub fn show(result: &Reconciled, output: Output, terminal: &Terminal) -> Result<
     let style = terminal.out_style();
     let text = match output {
         Output::Text => format!("{}\n", sanitise::text(result.text.trim_end(), &style)),
-        Output::Json => {
+        Output::Json | Output::Yaml => {
             let whole = json!({"output": result.text, "json": result.json, "conflicts": result.conflicts});
-            format!("{whole:#}\n")
+            super::past::document(&whole, output)
         }
         Output::Markdown => fenced(&sanitise::text(&result.text, &style)),
     };

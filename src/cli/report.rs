@@ -10,7 +10,7 @@ use super::run::journal_complaint;
 use super::terminal::Terminal;
 use super::{Complaint, exit, past};
 use crate::event::Record;
-use crate::journal;
+use crate::journal::{self, RunState};
 use crate::plan::Plan;
 use crate::report::fold::RunView;
 use crate::report::redact::{Redactor, names_a_secret};
@@ -26,7 +26,8 @@ pub fn report(options: &Report, terminal: &Terminal) -> Result<u8, Complaint> {
     if let Some(notice) = &past.notice {
         terminal.err(&format!("note: {notice}\n"));
     }
-    let view = view(&past.records, &redactor(&[]));
+    let mut view = view(&past.records, &redactor(&[]));
+    view.live = past.state == RunState::Running;
     let text = text(&view, options.format)?;
     let file = match (&options.output, options.open) {
         (Some(file), _) => file.clone(),

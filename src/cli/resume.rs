@@ -18,7 +18,6 @@ use crate::journal::{self, Journal, Options, Past, Salvage};
 use crate::outcome::Status;
 use crate::plan::Plan;
 use crate::report::fold::RunView;
-use crate::report::sanitise;
 
 /// `fanout resume`.
 ///
@@ -51,8 +50,9 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
         let heard = forecast::rehearse(&dir, &ready, (&only, &redo), salvage)?;
         let forecast = Forecast::of(&earlier, &view, &ready, &heard, (changed, &redo));
         if options.dry_run {
-            let text = if options.how.json || options.how.output == Output::Json {
-                format!("{}\n", sanitise::json(&format!("{:#}", forecast.json())))
+            let document = matches!(options.how.output, Output::Json | Output::Yaml);
+            let text = if options.how.json || document {
+                past::document(&forecast.json(), options.how.output)
             } else {
                 forecast.text(&terminal.out_style())
             };

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::args::{How, Run};
+use super::args::{How, Output, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
@@ -251,7 +251,12 @@ pub fn go(
     let view =
         view.lock().map_err(|_| Complaint { code: exit::BUG, message: "the view broke".to_owned() })?;
     if !how.json {
-        let text = past::result(&view, how.output, terminal);
+        let text = match how.output {
+            Output::Text if how.quiet => past::plain_result(&view, terminal),
+            Output::Text | Output::Json | Output::Yaml | Output::Markdown => {
+                past::result(&view, how.output, terminal)
+            }
+        };
         terminal.out(&text).map_err(|error| Complaint::output(&error))?;
     }
     let reported = report::write_all(&ready.plan, &view, terminal);
@@ -417,6 +422,11 @@ fn head(run: &RunId, plan: &Plan, graph: &CallGraph, named: &Path) -> RunStarted
         kind: call.action.kind().to_owned(),
         turn: graph.turn(at),
         needs: graph.needs(at).map(|need| plan.calls[need.call].id.clone()).collect(),
+        after: graph
+            .needs(at)
+            .filter(|need| !need.data)
+            .map(|need| plan.calls[need.call].id.clone())
+            .collect(),
         background: call.background,
         check: call.check.is_some(),
     });

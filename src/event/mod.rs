@@ -356,6 +356,9 @@ pub struct PlannedCall {
     /// The calls that it needs, in plan order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<CallId>,
+    /// Of those: the ones that it reads nothing of. It only waits for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<CallId>,
     /// True for a background call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,

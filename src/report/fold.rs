@@ -8,6 +8,7 @@
 mod call;
 mod part;
 mod provider;
+mod talk;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 pub use call::{AttemptView, CallView, InstanceView, State};
 pub use part::{NotificationView, QuestionView, ReconciledView, StopView, Tally, TurnView, WarningView};
 pub use provider::ProviderView;
+pub use talk::{Said, StepView};
 
 use crate::event::{Census, Event, PlannedCall, Record, RunFinished, RunStarted};
 use crate::id::{CallId, InstanceId};
@@ -51,6 +53,8 @@ pub struct RunView {
     pub stop: Option<StopView>,
     /// How the run ended; `None` while it runs, and for ever when its process was killed.
     pub finish: Option<RunFinished>,
+    /// True while a process is at it. Records cannot say so: whoever reads them sets it.
+    pub live: bool,
     /// How many times a later process went on with it.
     pub resumed: u32,
     /// Time of the last record.
@@ -121,15 +125,15 @@ impl RunView {
                 // The plan's last step has no outcome of its own to count in.
                 self.asked.add(&outcome.usage);
             }
-            Event::ResultsForgotten { .. }
-            | Event::AttemptFinished { .. }
+            Event::ResultsForgotten { calls } => self.forget(calls),
+            Event::AttemptFinished { .. }
             | Event::ConflictsFound { .. }
             | Event::ModelAsked { .. }
-            | Event::ModelAnswered { .. }
-            | Event::ToolStarted { .. }
-            | Event::ToolEnded { .. }
-            | Event::JobEnded { .. }
             | Event::WorkspaceMade { .. } => {}
+            Event::ModelAnswered { instance, .. }
+            | Event::ToolStarted { instance, .. }
+            | Event::ToolEnded { instance, .. }
+            | Event::JobEnded { instance, .. } => self.slot(instance).converse(&record.event, now),
             Event::SubagentPlanned { within, call } => self.plan_subagent(within, call),
             Event::CallFinished { instance, outcome, .. } => self.end(instance, outcome, now),
             Event::NotificationPosted { number, instance, status } => {
@@ -183,6 +187,16 @@ impl RunView {
             }
             Event::RunFinished(finish) => self.finish = Some(finish.clone()),
         }
+    }
+
+    /// True for a run that goes on while it is looked at.
+    pub fn running_now(&self) -> bool {
+        self.live && self.finish.is_none()
+    }
+
+    /// What is said of an instance that has no outcome though it started.
+    pub fn open_word(&self) -> &'static str {
+        if self.running_now() { "still at work" } else { "did not end" }
     }
 
     /// A call by its id.
@@ -278,9 +292,20 @@ impl RunView {
         self.stop = None;
         self.tally.running = 0;
         for id in std::mem::take(&mut self.running).into_values() {
-            *self.slot(&id) = InstanceView::default();
+            // What it had said and done is taken over, not said and done again.
+            let view = self.slot(&id);
+            *view = InstanceView { talk: std::mem::take(&mut view.talk), ..InstanceView::default() };
         }
         self.parent = self.parent.take().filter(|parent| parent.state == State::Finished);
+    }
+
+    /// What these calls said and did counts no more.
+    fn forget(&mut self, calls: &[CallId]) {
+        for call in self.calls.iter_mut().filter(|call| calls.contains(call.id())) {
+            for view in call.whole.iter_mut().chain(call.instances.values_mut()) {
+                view.talk.clear();
+            }
+        }
     }
 
     fn expand(&mut self, call: &CallId, labels: &[String]) {
@@ -307,12 +332,14 @@ impl RunView {
         let place = self.places;
         let view = self.slot(id);
         let old = std::mem::replace(&mut view.place, place);
+        let talk = std::mem::take(&mut view.talk);
         *view = InstanceView {
             state: State::Running,
             started: Some(now),
             agent: Some(agent.to_owned()),
             input: input.to_owned(),
             place,
+            talk,
             ..InstanceView::default()
         };
         if id.call != CallId::parent_step() {
@@ -403,6 +430,7 @@ impl RunView {
             kind: String::new(),
             turn: self.turns.last_key_value().map_or(1, |(number, _)| *number),
             needs: Vec::new(),
+            after: Vec::new(),
             background: false,
             check: false,
         })

@@ -9,7 +9,6 @@
 //! over time, then every call, folded.
 
 mod calls;
-mod course;
 mod differences;
 mod graph;
 mod head;
@@ -22,8 +21,8 @@ mod value;
 
 use std::time::Duration;
 
+use super::course::Course;
 use super::fold::RunView;
-use course::Course;
 use markup::{Anchor, Attr, Html, class};
 use names::Names;
 
@@ -33,7 +32,13 @@ const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 /// The SHA-256 of the script, as the policy names it; a test holds it to the file.
 const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-     style-src 'unsafe-inline'; script-src 'sha256-GYgAo+suU1qRUycbhEpbMwpHVnyCipXm5Njbt2Zy3ks='; base-uri 'none'; form-action 'none'\">";
+     style-src 'unsafe-inline'; script-src 'sha256-IkiGR+ThIq+bsx3pMGJFmRQTnWi0p5fmLosMUq9MVVU='; base-uri 'none'; form-action 'none'\">";
+
+/// What keeps the page up while it is served, and nothing else.
+const LIVE: &str = include_str!("html/live.js");
+/// The policy of a page that is served: it may also ask where it came from for news.
+pub const LIVE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; \
+     script-src 'sha256-IkiGR+ThIq+bsx3pMGJFmRQTnWi0p5fmLosMUq9MVVU=' 'sha256-naJSD/AcAcmVy75S9dRXz+p10jcYIoi4GUvEPnHVIU4='; base-uri 'none'; form-action 'none'";
 
 /// What the sections share.
 struct Context<'a> {
@@ -46,6 +51,15 @@ struct Context<'a> {
 
 /// The page.
 pub fn render(view: &RunView) -> String {
+    page(view, false)
+}
+
+/// The page as `fanout serve` gives it: it asks for news of the run, and its policy is in the answer's head.
+pub fn render_live(view: &RunView) -> String {
+    page(view, true)
+}
+
+fn page(view: &RunView, live: bool) -> String {
     let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
     let context = Context { view, course: Course::of(view), names: Names::of(view), run };
     let mut html = Html::default();
@@ -53,7 +67,8 @@ pub fn render(view: &RunView) -> String {
     html.tag("html", &[Attr::Fixed("lang", "en")], |html| {
         html.tag("head", &[], |html| {
             html.literal("<meta charset=\"utf-8\">");
-            html.literal(POLICY);
+            // Two policies would both hold; the one of a page that is served allows a little more.
+            html.literal(if live { "" } else { POLICY });
             html.literal("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
             html.literal("<meta name=\"color-scheme\" content=\"light dark\">");
             html.literal("<meta name=\"referrer\" content=\"no-referrer\">");
@@ -80,6 +95,11 @@ pub fn render(view: &RunView) -> String {
             html.literal("<script>");
             html.literal(SCRIPT);
             html.literal("</script>");
+            if live {
+                html.literal("<script>");
+                html.literal(LIVE);
+                html.literal("</script>");
+            }
         });
     });
     let mut page = html.finish();

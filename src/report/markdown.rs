@@ -62,7 +62,7 @@ fn document(view: &RunView, most: usize) -> String {
     }
     let ended: u32 = census.by_status.values().sum();
     if census.planned > ended {
-        let _ = writeln!(out.out, "| did not end | {} |", census.planned - ended);
+        let _ = writeln!(out.out, "| {} | {} |", view.open_word(), census.planned - ended);
     }
     let _ = writeln!(out.out, "| planned | {} |\n", census.planned);
     out.reconciliation(view);
@@ -89,6 +89,7 @@ struct Document {
 impl Document {
     fn verdict(&mut self, view: &RunView) {
         let text = match &view.finish {
+            None if view.running_now() => "**This run is still going on**; nothing here is final.".to_owned(),
             None => "**This run did not finish**; nothing here is final.".to_owned(),
             Some(finish) => {
                 let word = if finish.success { "Success" } else { "Failure" };

@@ -7,9 +7,11 @@
 //! on its way to a terminal.
 //!
 //! Live: `live` carries records to a thread that owns one of `progress` (a terminal),
-//! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `markdown`,
+//! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `result_yaml`, `markdown`,
 //! `html`, `junit`, `sarif`, `github`. What may be shown at all passes `redact` before.
 
+pub mod advice;
+mod course;
 pub mod fold;
 pub mod github;
 pub mod html;
@@ -21,6 +23,7 @@ pub mod plain;
 pub mod progress;
 pub mod redact;
 pub mod result_json;
+pub mod result_yaml;
 pub mod results;
 pub mod sanitise;
 pub mod sarif;

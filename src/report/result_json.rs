@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::advice;
 use super::fold::{CallView, InstanceView, RunView, State};
 use super::sanitise;
 use crate::event::Millis;
@@ -44,6 +45,7 @@ pub fn document(view: &RunView) -> Value {
         "began": view.began,
         "duration_ms": Millis(view.elapsed),
         "finished": finish.is_some(),
+        "running": view.running_now(),
         "success": finish.map(|finish| finish.success),
         "exit": finish.map(|finish| finish.exit),
         "reasons": finish.map_or(&[][..], |finish| &finish.reasons),
@@ -68,6 +70,7 @@ pub fn document(view: &RunView) -> Value {
             "code": warning.code,
             "message": warning.message,
         })).collect::<Vec<_>>(),
+        "advice": advice::json(&advice::of(view)),
         "reconcile": reconcile(view),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a pure function of the view and the style, with all times taken from
 //! the records, so an old run prints as it looked; bounded by what people read, with
-//! everything left out counted and the command named that shows it.
+//! everything left out counted and the command named that shows it. Advice comes last.
 
 mod block;
 mod census;
@@ -10,6 +10,7 @@ mod page;
 mod parent;
 mod providers;
 
+use super::advice::{self, Advice};
 use super::fold::RunView;
 use super::style::{Style, Tone};
 use block::{Blocks, blocks_of};
@@ -24,8 +25,17 @@ const LEAST_LINES: usize = 5;
 /// Blocks before calls are only counted.
 const BLOCKS: usize = 100;
 
-/// The results of a run as text, ready for the surface that `style` describes.
+/// The results of a run as text, ready for the surface that `style` describes, with advice.
 pub fn render(view: &RunView, style: &Style) -> String {
+    page(view, style, &advice::of(view))
+}
+
+/// The same without advice.
+pub fn render_quietly(view: &RunView, style: &Style) -> String {
+    page(view, style, &[])
+}
+
+fn page(view: &RunView, style: &Style, advice: &[Advice]) -> String {
     let mut page = Page::new(style);
     let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
     if let Some(head) = &view.head {
@@ -33,7 +43,7 @@ pub fn render(view: &RunView, style: &Style) -> String {
     }
     let total: usize = view.calls.iter().map(blocks_of).sum();
     let lines = (ALL_LINES / total.clamp(1, BLOCKS)).clamp(LEAST_LINES, LINES);
-    let blocks = Blocks { run, lines };
+    let blocks = Blocks { run, lines, open: view.open_word(), talk: false };
     let (mut shown, mut left) = (0, 0);
     for call in &view.calls {
         let size = blocks_of(call);
@@ -54,6 +64,12 @@ pub fn render(view: &RunView, style: &Style) -> String {
     }
     parent::write(&mut page, view, run);
     census::write(&mut page, view);
+    if !advice.is_empty() {
+        page.blank();
+    }
+    for advice in advice {
+        page.entry(0, Tone::Info, "Advice:", &advice.message);
+    }
     page.finish()
 }
 
@@ -61,7 +77,7 @@ pub fn render(view: &RunView, style: &Style) -> String {
 pub fn render_one(view: &RunView, name: &str, style: &Style) -> Option<String> {
     let mut page = Page::new(style);
     let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
-    let blocks = Blocks { run, lines: usize::MAX };
+    let blocks = Blocks { run, lines: usize::MAX, open: view.open_word(), talk: true };
     if let Some(call) = view.calls.iter().find(|call| call.id().as_str() == name) {
         blocks.call(&mut page, call);
     } else {

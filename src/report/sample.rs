@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::event::{Census, Event, FORMAT, Millis, PlannedCall, Record, RunFinished, RunStarted};
+use crate::event::{
+    Census, Event, FORMAT, JobStatus, Millis, ModelAnswer, PlannedCall, Record, RunFinished, RunStarted,
+    ToolAsked,
+};
 use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
 use crate::unit::Tokens;
@@ -29,6 +32,7 @@ pub(super) fn planned(id: &str, description: &str) -> PlannedCall {
         kind: "prompt".to_owned(),
         turn: 1,
         needs: Vec::new(),
+        after: Vec::new(),
         background: false,
         check: false,
     }
@@ -297,6 +301,79 @@ pub(super) fn mixed() -> Vec<Record> {
         false,
         &["6 of 12 calls that had to succeed did not: flaky, slow, review[2], gate, diff, late"],
     );
+    script.records
+}
+
+/// A model that uses tools, one of which it may not, and a background job.
+pub(super) fn talk() -> Vec<Record> {
+    let mut script = Script::new("conversation", &["review"]);
+    let usage = || Usage { input: Tokens(1_200), output: Tokens(80), requests: 1, ..Usage::default() };
+    let asks = |names: &[&str]| -> Vec<ToolAsked> {
+        let ask = |name: &&str| ToolAsked {
+            id: format!("id-{name}"),
+            name: (*name).to_owned(),
+            input: json!({ "path": "src/auth.rs" }),
+            unreadable: None,
+        };
+        names.iter().map(ask).collect()
+    };
+    let answer = |text: &str, calls: Vec<ToolAsked>| ModelAnswer {
+        model: "anthropic/claude-sonnet-5".to_owned(),
+        text: text.to_owned(),
+        assistant: Value::Null,
+        calls,
+        paused: false,
+        usage: usage(),
+        usage_estimated: false,
+        request_id: None,
+        told: None,
+        jobs: Vec::new(),
+    };
+    let key = |text: &str| ContentKey::of([text.as_bytes()]);
+    let review = || instance("review");
+    script.start("review").wait(1.0);
+    script.event(Event::ModelAnswered {
+        instance: review(),
+        key: key("1"),
+        answer: answer("I look at the file first.\nThen at the tests.", asks(&["read_file", "bash"])),
+    });
+    script.event(Event::ToolStarted {
+        instance: review(),
+        key: key("1/0"),
+        tool: "read_file".to_owned(),
+        input: json!({ "path": "src/auth.rs" }),
+        before: None,
+    });
+    script.wait(0.2).event(Event::ToolEnded {
+        instance: review(),
+        key: key("1/0"),
+        tool: "read_file".to_owned(),
+        text: "fn login() {\n    todo!()\n}".to_owned(),
+        is_error: false,
+        took: Duration::from_millis(12),
+    });
+    script.event(Event::ToolEnded {
+        instance: review(),
+        key: key("1/1"),
+        tool: "bash".to_owned(),
+        text: "this agent may not use `bash`".to_owned(),
+        is_error: true,
+        took: Duration::ZERO,
+    });
+    script.wait(3.0).event(Event::JobEnded {
+        instance: review(),
+        key: key("1/2"),
+        job: 1,
+        status: JobStatus::Failed,
+        text: "2 tests failed".to_owned(),
+        took: Duration::from_secs(3),
+    });
+    script.wait(1.0).event(Event::ModelAnswered {
+        instance: review(),
+        key: key("2"),
+        answer: answer("`login` is not written.", Vec::new()),
+    });
+    script.ok("review", "`login` is not written.").finish(true, &[]);
     script.records
 }
 

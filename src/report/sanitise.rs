@@ -111,6 +111,29 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out.replace("##[", "#\\u0023["))
 }
 
+/// True for text that can stand in a file as it is and be looked at: nothing that [`json`] would escape,
+/// and no line that the log of a CI system would take for a command.
+pub fn is_tame(text: &str) -> bool {
+    let commands = text.contains("##[") || text.lines().any(|line| line.trim_start().starts_with("::"));
+    !commands && !text.chars().any(is_unsafe)
+}
+
+/// Like [`json`], for the double-quoted scalars of YAML.
+pub fn yaml(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) && !text.contains("##[") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            let _ = write!(out, "\\U{:08X}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out.replace("##[", "#\\x23["))
+}
+
 /// The longest start of `raw` of at most so many bytes that ends between characters.
 pub fn prefix(raw: &str, bytes: usize) -> &str {
     let mut end = bytes.min(raw.len());

@@ -28,6 +28,7 @@ mod real_programs;
 mod reports;
 mod resumed;
 mod sandbox;
+mod served;
 mod servers;
 mod support;
 mod sweep;

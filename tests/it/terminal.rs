@@ -99,6 +99,46 @@ fn results_come_as_json_and_markdown_too() {
     let value: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!((&value["success"], &value["exit"]), (&false.into(), &1.into()));
     assert_eq!(value["calls"].as_array().unwrap().len(), 3);
+    let yaml = folder.run(&["show", "-o", "yaml"]).expect_code(0);
+    let json = folder.run(&["show", "-o", "json"]).expect_code(0);
+    let read: serde_json::Value = serde_yaml::from_str(&yaml.out).unwrap();
+    assert_eq!(read, serde_json::from_str::<serde_json::Value>(&json.out).unwrap());
     let markdown = folder.run(&["show", "-o", "markdown"]);
     assert!(markdown.out.contains("The bad one"), "{}", markdown.out);
+}
+
+#[test]
+fn a_run_that_goes_on_is_shown_as_one_that_goes_on() {
+    let folder = Folder::with_plan(
+        "name: slow\ncalls:\n  first: { run: echo done }\n  long: { needs: [first], run: 'touch here; read x < pipe' }\n",
+    );
+    assert!(std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+    let mut child = folder.start(&["run", "plan.yaml"]);
+    while !folder.path().join("here").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its time");
+        std::thread::yield_now();
+    }
+    let shown = folder.run(&["show"]).expect_code(0);
+    assert!(shown.out.contains("still going on") && shown.out.contains("still at work"), "{}", shown.out);
+    assert!(!shown.out.contains("did not"), "{}", shown.out);
+    let value: serde_json::Value = serde_json::from_str(&folder.run(&["show", "-o", "json"]).out).unwrap();
+    assert_eq!((&value["running"], &value["finished"]), (&true.into(), &false.into()));
+    folder.write("pipe", "x\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let over = folder.run(&["show"]).expect_code(0);
+    assert!(!over.out.contains("still"), "{}", over.out);
+}
+
+#[test]
+fn advice_comes_with_the_results_and_not_with_quiet() {
+    let folder = Folder::with_plan(
+        "name: narrow\nlimits: { concurrency: 1 }\ncalls:\n  a: { run: sleep 1.1 }\n  b: { run: sleep 1.1 }\n",
+    );
+    let ran = folder.run(&["run", "plan.yaml"]).expect_code(0);
+    let last = ran.out.lines().rfind(|line| line.contains("Advice:")).unwrap_or_default();
+    assert!(last.contains("1 call waited for a place under `limits.concurrency: 1`"), "{}", ran.out);
+    let value: serde_json::Value = serde_json::from_str(&folder.run(&["show", "-o", "json"]).out).unwrap();
+    assert_eq!(value["advice"][0]["code"], "concurrency");
+    let quiet = folder.run(&["run", "plan.yaml", "--quiet"]).expect_code(0);
+    assert!(!quiet.out.contains("Advice"), "{}", quiet.out);
 }

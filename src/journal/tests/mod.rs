@@ -28,6 +28,7 @@ fn head(run: &RunId) -> RunStarted {
         kind: "run".into(),
         turn: 1,
         needs: vec![],
+        after: vec![],
         background: false,
         check: false,
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::talk::StepView;
 use crate::event::PlannedCall;
 use crate::id::{AttemptNo, CallId, InstanceId};
 use crate::outcome::{Cause, Outcome};
@@ -115,6 +116,8 @@ pub struct InstanceView {
     pub tokens: Tokens,
     /// The attempts that failed, in order.
     pub attempts: Vec<AttemptView>,
+    /// What a model and its tools said and did on the way, in order.
+    pub talk: Vec<StepView>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// Key of its place among the running ones.

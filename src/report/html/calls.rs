@@ -5,7 +5,7 @@ use super::markup::{Anchor, Attr, Html, class};
 use super::{Context, fold, section};
 use crate::id::InstanceId;
 use crate::outcome::Outcome;
-use crate::report::fold::{CallView, InstanceView, State};
+use crate::report::fold::{CallView, InstanceView, Said, State};
 use crate::report::sanitise::prefix;
 use crate::unit::{Bytes, Usd};
 
@@ -13,6 +13,8 @@ use crate::unit::{Bytes, Usd};
 const PAGE: usize = 12 * 1024 * 1024;
 /// Bytes of one text, whatever the number of calls.
 const TEXT: (usize, usize) = (4 * 1024, 256 * 1024);
+/// Steps of one conversation.
+const STEPS: usize = 200;
 /// Calls up to which those that did not succeed stand open.
 const FEW: usize = 60;
 
@@ -26,9 +28,11 @@ struct Calls<'a> {
 
 /// Writes the section.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
-    let count = context.view.calls.iter().map(|call| call.each().count().max(1)).sum::<usize>();
+    let texts = |call: &CallView| call.each().map(|(_, view)| 1 + view.talk.len().min(STEPS)).sum::<usize>();
+    let count = context.view.calls.iter().map(|call| texts(call).max(1)).sum::<usize>();
+    let instances = context.view.calls.iter().map(|call| call.each().count().max(1)).sum::<usize>();
     let most = (PAGE / count.max(1)).clamp(TEXT.0, TEXT.1);
-    let calls = Calls { context, most, few: count <= FEW };
+    let calls = Calls { context, most, few: instances <= FEW };
     section(html, "calls", "Calls", |html| {
         html.literal(
             "<form id=\"tools\" hidden><label>Find <input type=\"search\" id=\"find\" autocomplete=\"off\"></label> \
@@ -36,7 +40,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
              <option>ok</option><option>ok but empty</option><option>failed</option><option>timed out</option>\
              <option>blocked</option><option>refused</option><option>invalid output</option>\
              <option>over budget</option><option>skipped</option><option>cancelled</option>\
-             <option>did not end</option></select></label> \
+             <option>did not end</option><option>still at work</option></select></label> \
              <button type=\"button\" id=\"open\">Open all</button> <button type=\"button\" id=\"close\">Close all</button> \
              <output id=\"count\"></output></form>",
         );
@@ -95,7 +99,7 @@ impl Calls<'_> {
 
     fn one(&self, html: &mut Html, anchor: Anchor, id: &InstanceId, call: &CallView, view: &InstanceView) {
         let outcome = view.outcome.as_ref();
-        let (mark, tone, word) = ending(outcome);
+        let (mark, tone, word) = ending(self.context.view, outcome);
         let agent = outcome.and_then(|outcome| outcome.agent.as_deref()).or(view.agent.as_deref());
         let label = call.label(id.index);
         let find = format!(
@@ -147,6 +151,7 @@ impl Calls<'_> {
             };
             fold(html, title, false, |html| self.pre(html, id, &view.input));
         }
+        self.conversation(html, id, view);
         let Some(outcome) = outcome else { return };
         if !outcome.output.is_empty() {
             let title = if outcome.is_ok() { "Output" } else { "What it had produced until then" };
@@ -160,6 +165,37 @@ impl Calls<'_> {
             fold(html, "Standard error", !outcome.is_ok(), |html| self.pre(html, id, &outcome.stderr));
         }
         usage(html, outcome);
+    }
+
+    /// What a model and its tools said and did, step by step.
+    fn conversation(&self, html: &mut Html, id: &InstanceId, view: &InstanceView) {
+        if view.talk.is_empty() {
+            return;
+        }
+        fold(html, &format!("Conversation, {} steps", view.talk.len()), false, |html| {
+            for step in view.talk.iter().take(STEPS) {
+                html.tag("details", &[class("step")], |html| {
+                    html.tag("summary", &[], |html| {
+                        html.leaf("span", "dim", &format!("{} ", super::time(step.at)));
+                        let failed = matches!(step.said, Said::Tool { is_error: true, .. });
+                        html.leaf("b", if failed { "bad" } else { "" }, &step.who);
+                        html.text(" ");
+                        html.short(&step.line(), 140);
+                    });
+                    match &step.said {
+                        Said::Model { text, .. } | Said::Job { text, .. } => self.pre(html, id, text),
+                        Said::Tool { input, text, .. } => {
+                            self.pre(html, id, &format!("{input:#}"));
+                            self.pre(html, id, text.as_deref().unwrap_or("no end on record"));
+                        }
+                    }
+                });
+            }
+            if view.talk.len() > STEPS {
+                let (more, run) = (view.talk.len() - STEPS, self.context.run);
+                html.leaf("p", "warn", &format!("{more} more steps: fanout show {run} '{id}'"));
+            }
+        });
     }
 
     fn needs(&self, html: &mut Html, call: &CallView) {

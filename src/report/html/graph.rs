@@ -8,7 +8,7 @@ use super::markup::{Anchor, Attr, Html, class};
 use super::{Context, section};
 use crate::id::CallId;
 use crate::outcome::Outcome;
-use crate::report::fold::{CallView, State};
+use crate::report::fold::{CallView, RunView, State};
 
 /// Boxes drawn in one column; the others are counted.
 const BOXES: usize = 24;
@@ -149,7 +149,7 @@ fn chain<'a>(context: &'a Context<'_>) -> Vec<&'a CallId> {
 
 fn node(html: &mut Html, context: &Context<'_>, placed: &Placed<'_>) {
     let call = placed.call;
-    let (mark, of_class, words) = state(call);
+    let (mark, of_class, words) = state(context.view, call);
     let critical = chain(context).contains(&call.id());
     let title = format!("{}: {}; {words}", call.id(), call.planned.description);
     html.tag("a", &[Attr::To(Anchor::Call(placed.at))], |html| {
@@ -177,7 +177,7 @@ fn node(html: &mut Html, context: &Context<'_>, placed: &Placed<'_>) {
 }
 
 /// How a call stands, all its instances together.
-fn state(call: &CallView) -> (&'static str, &'static str, String) {
+fn state(view: &RunView, call: &CallView) -> (&'static str, &'static str, String) {
     if call.is_expanded() {
         let (ok, size) = (call.ok(), call.size());
         let (mark, of_class) = match ok {
@@ -189,7 +189,7 @@ fn state(call: &CallView) -> (&'static str, &'static str, String) {
     }
     match &call.whole {
         Some(whole) if whole.state != State::Waiting => {
-            let (mark, of_class, word) = ending(whole.outcome.as_ref());
+            let (mark, of_class, word) = ending(view, whole.outcome.as_ref());
             let took = whole.outcome.as_ref().filter(|outcome| !outcome.took.is_zero());
             let took =
                 took.map_or_else(String::new, |outcome: &Outcome| format!(", {}", super::time(outcome.took)));

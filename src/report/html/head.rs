@@ -3,6 +3,7 @@
 use super::Context;
 use super::markup::{Anchor, Attr, Html, class};
 use crate::outcome::{Outcome, Status};
+use crate::report::advice;
 use crate::report::fold::{RunView, State};
 use crate::report::style::{Style, Tone};
 
@@ -14,6 +15,7 @@ const REASONS: usize = 40;
 /// The title of the page.
 pub(super) fn title(html: &mut Html, view: &RunView) {
     let word = match &view.finish {
+        None if view.running_now() => "running",
         None => "unfinished",
         Some(finish) if finish.success => "success",
         Some(_) => "failure",
@@ -48,6 +50,12 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     if let Some(stop) = &view.stop {
         note(html, "Stopped early: ", &stop.message);
     }
+    for advice in advice::of(view) {
+        html.tag("p", &[class("note")], |html| {
+            html.leaf("b", "", "Advice: ");
+            html.text(&advice.message);
+        });
+    }
     facts(html, context);
     contents(html, context);
 }
@@ -56,6 +64,9 @@ fn verdict(html: &mut Html, view: &RunView) {
     let census = view.census();
     let nobody = census.planned > 0 && census.of(Status::Ok) == census.empty;
     let (of_class, text) = match &view.finish {
+        None if view.running_now() => {
+            ("verdict warn", "This run is still going on; nothing here is final.".to_owned())
+        }
         None => ("verdict warn", "This run did not finish; nothing here is final.".to_owned()),
         Some(finish) if finish.success => ("verdict good", format!("✓ Success, exit status {}", finish.exit)),
         Some(finish) => ("verdict bad", format!("✗ Failure, exit status {}", finish.exit)),
@@ -97,7 +108,11 @@ fn census(html: &mut Html, context: &Context<'_>) {
         }
         let ended: u32 = census.by_status.values().sum();
         if census.planned > ended {
-            let word = if context.view.finish.is_some() { "never started" } else { "did not end" };
+            let word = match context.view.running_now() {
+                true => "not done yet",
+                false if context.view.finish.is_some() => "never started",
+                false => "did not end",
+            };
             figure("warn", (census.planned - ended).to_string(), word);
         }
         figure("", super::time(context.view.elapsed), "in all");
@@ -127,7 +142,7 @@ fn fates(html: &mut Html, context: &Context<'_>) {
                 let why = outcome.cause.as_ref().map_or("", |cause| cause.message.as_str());
                 (tone(outcome.status), outcome.status.words(), why)
             }
-            None if instance.state == State::Running => ("warn", "did not end", ""),
+            None if instance.state == State::Running => ("warn", context.view.open_word(), ""),
             None => continue,
         };
         let at = *known.entry(key).or_insert_with(|| {
@@ -220,9 +235,12 @@ pub(super) fn tone(status: Status) -> &'static str {
 }
 
 /// The mark, the class and the word of how an instance ended.
-pub(super) fn ending(outcome: Option<&Outcome>) -> (&'static str, &'static str, &'static str) {
+pub(super) fn ending(
+    view: &RunView,
+    outcome: Option<&Outcome>,
+) -> (&'static str, &'static str, &'static str) {
     match outcome {
-        None => ("?", "warn", "did not end"),
+        None => ("?", "warn", view.open_word()),
         Some(outcome) if outcome.is_empty_success() => ("✓", "warn", "ok but empty"),
         Some(outcome) => {
             let status = outcome.status;

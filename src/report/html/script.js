@@ -1,12 +1,12 @@
 (() => {
   const at = (id) => document.getElementById(id);
   const tools = at('tools');
-  const calls = [...document.querySelectorAll('.call')];
-  const groups = [...document.querySelectorAll('.group')];
+  const all = (of) => [...document.querySelectorAll(of)];
   tools.hidden = false;
   const filter = () => {
     const words = at('find').value.toLowerCase().split(' ').filter(Boolean);
     const status = at('status').value;
+    const calls = all('.call');
     let shown = 0;
     for (const call of calls) {
       const is = call.dataset.status;
@@ -15,14 +15,14 @@
       call.hidden = !fits;
       shown += fits;
     }
-    for (const group of groups) group.hidden = !group.querySelector('.call:not([hidden])');
+    for (const group of all('.group')) group.hidden = !group.querySelector('.call:not([hidden])');
     at('count').textContent = shown === calls.length ? '' : shown + ' of ' + calls.length;
   };
   tools.addEventListener('submit', (event) => event.preventDefault());
   tools.addEventListener('input', filter);
   for (const [id, open] of [['open', true], ['close', false]]) {
     at(id).addEventListener('click', () => {
-      for (const call of calls) if (!call.hidden && 'open' in call) call.open = open;
+      for (const call of all('.call')) if (!call.hidden && 'open' in call) call.open = open;
     });
   }
   const reveal = () => {

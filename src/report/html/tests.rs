@@ -104,11 +104,16 @@ fn the_policy_names_the_script_that_is_on_the_page() {
     let digest = Sha256::digest(SCRIPT.as_bytes());
     let hash = base64(&digest);
     assert!(POLICY.contains(&format!("script-src 'sha256-{hash}'")), "the script's hash is {hash}");
+    let live = base64(&Sha256::digest(LIVE.as_bytes()));
+    let both = format!("script-src 'sha256-{hash}' 'sha256-{live}'");
+    assert!(LIVE_POLICY.contains(&both), "the scripts' hashes are {hash} and {live}");
 }
 
 #[test]
 fn every_kind_of_run_has_an_inert_page() {
-    for records in [sample::ok(), sample::mixed(), sample::dead(), sample::hostile(), Vec::new()] {
+    for records in
+        [sample::ok(), sample::mixed(), sample::dead(), sample::hostile(), sample::talk(), Vec::new()]
+    {
         assert_inert(&render(&RunView::of(&records)));
     }
 }
@@ -222,4 +227,29 @@ fn what_waited_for_what_can_be_read() {
     let page = render(&RunView::of(&script.records));
     let story = "b: waited for a until 2.0s; then 1.0s for a place; began at 3.0s; took 2.0s; ok; on the critical path";
     assert!(page.contains(story), "{page}");
+}
+
+#[test]
+fn a_conversation_is_folded_into_its_call() {
+    let page = render(&RunView::of(&sample::talk()));
+    assert!(page.contains("Conversation, 5 steps"), "{page}");
+    assert!(
+        page.contains("<b class=\"bad\">bash</b>")
+            && page.contains("&quot;path&quot;: &quot;src/auth.rs&quot;")
+    );
+}
+
+#[test]
+fn a_run_that_goes_on_is_not_said_to_have_died() {
+    let mut view = RunView::of(&sample::mixed()[..6]);
+    view.live = true;
+    for text in [render(&view), crate::report::results::render(&view, &crate::report::style::Style::plain())]
+    {
+        assert!(text.contains("still going on") && text.contains("still at work"), "{text}");
+        let about_calls = text.replace("<option>did not end</option>", "");
+        assert!(!about_calls.contains("did not") && !about_calls.contains("record ends"), "{text}");
+    }
+    assert!(render(&view).contains("Content-Security-Policy"));
+    let live = render_live(&view);
+    assert!(live.contains(LIVE) && !live.contains("Content-Security-Policy"));
 }

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::course::{Course, Row};
 use super::head::ending;
 use super::markup::{Anchor, Attr, Html, class};
 use super::{Context, section};
+use crate::report::course::{Course, Row, Step};
 
 /// Rows that stand open; the rest is folded.
 const OPEN: usize = 60;
@@ -82,7 +82,7 @@ fn concurrency(html: &mut Html, context: &Context<'_>) {
         course.steps.iter().map(|step| step.ready).max().unwrap_or(0).min(limit.max(course.most) * 2).max(1);
     let (width, height) = CHART;
     let level = |count: usize| height - (count.min(top) as f64 / top as f64) * (height - 4.0);
-    let outline = |count: fn(&super::course::Step) -> usize| {
+    let outline = |count: fn(&Step) -> usize| {
         let mut path = format!("M0 {height}");
         let step_width = width / course.steps.len().max(1) as f64;
         for (n, step) in course.steps.iter().enumerate() {
@@ -188,7 +188,7 @@ fn group_rows(html: &mut Html, context: &Context<'_>, group: &[Row<'_>]) {
 
 fn one(html: &mut Html, context: &Context<'_>, row: &Row<'_>) {
     let course = &context.course;
-    let (mark, of_class, word) = ending(row.view.outcome.as_ref());
+    let (mark, of_class, word) = ending(context.view, row.view.outcome.as_ref());
     let anchor = row.id.index.map_or(Anchor::Call(row.at), |index| Anchor::Instance(row.at, index));
     let story = story(course, row, word);
     html.tag("a", &[class("row"), Attr::To(anchor), Attr::Text("title", &story)], |html| {

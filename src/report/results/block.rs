@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::page::{Extent, Page};
 use crate::id::InstanceId;
 use crate::outcome::{Outcome, Status};
-use crate::report::fold::{CallView, InstanceView, State};
+use crate::report::fold::{CallView, InstanceView, Said, State};
+use crate::report::sanitise;
 use crate::report::style::{Style, Tone};
 use crate::unit::{Bytes, Usd, human_duration};
 
@@ -25,6 +26,10 @@ pub(super) struct Blocks<'a> {
     pub(super) run: &'a str,
     /// Lines shown of one output.
     pub(super) lines: usize,
+    /// What is said of one that has no outcome.
+    pub(super) open: &'static str,
+    /// Whether conversations are shown.
+    pub(super) talk: bool,
 }
 
 /// How many blocks a call takes: it has at most two times [`INSTANCES`].
@@ -109,7 +114,8 @@ impl Blocks<'_> {
         background: bool,
     ) {
         let Some(outcome) = &view.outcome else {
-            page.facts(indent, &[(Some(Tone::Warn), "did not end".to_owned())]);
+            page.facts(indent, &[(Some(Tone::Warn), self.open.to_owned())]);
+            self.conversation(page, indent, view);
             return;
         };
         page.facts(indent, &facts(outcome, view, background));
@@ -119,6 +125,7 @@ impl Blocks<'_> {
         if !outcome.is_ok() || !view.attempts.is_empty() {
             self.attempts(page, indent, outcome, view);
         }
+        self.conversation(page, indent, view);
         let rest = show(self.run, id);
         if outcome.is_ok() {
             if !outcome.output.is_empty() {
@@ -145,6 +152,25 @@ impl Blocks<'_> {
                 &format!("{size} of it were left out because of `output.max_bytes`"),
             );
         }
+    }
+
+    /// What was said and done on the way, one line for each answer and each tool.
+    fn conversation(&self, page: &mut Page<'_>, indent: usize, view: &InstanceView) {
+        if !self.talk || view.talk.is_empty() {
+            return;
+        }
+        page.blank();
+        page.sentence(indent, 0, Some(Tone::Dim), "what it did:");
+        for step in &view.talk {
+            let tone = match &step.said {
+                Said::Model { .. } => Tone::Strong,
+                Said::Tool { is_error: true, .. } => Tone::Bad,
+                Said::Tool { .. } | Said::Job { .. } => Tone::Info,
+            };
+            let lead = format!("{}:", sanitise::short(&step.who, 40, page.style));
+            page.entry(indent + 2, tone, &lead, &step.line());
+        }
+        page.blank();
     }
 
     /// The attempts before the last one, or all that failed before a success.

@@ -93,7 +93,11 @@ fn counts(view: &RunView, census: &Census) -> Vec<(Option<Tone>, String)> {
     }
     let ended: u32 = census.by_status.values().sum();
     if census.planned > ended {
-        let word = if view.finish.is_some() { "never started" } else { "did not end" };
+        let word = match view.running_now() {
+            true => "not done yet",
+            false if view.finish.is_some() => "never started",
+            false => "did not end",
+        };
         facts.push((Some(Tone::Warn), format!("{} {word}", census.planned - ended)));
     }
     facts
@@ -135,6 +139,7 @@ fn fates(page: &mut Page<'_>, view: &RunView) {
                     Some(cause) => (Some(outcome.status), cause.code.as_str(), cause.message.as_str()),
                     None => (Some(outcome.status), "", ""),
                 },
+                None if instance.state == State::Running && view.running_now() => (None, "", ""),
                 None if instance.state == State::Running => (None, "", "it was at work when the record ends"),
                 None => continue,
             };
@@ -151,7 +156,8 @@ fn fates(page: &mut Page<'_>, view: &RunView) {
     let hidden = fates.len().saturating_sub(FATES);
     for fate in fates.iter().take(FATES) {
         let (tone, mark, word) = match fate.status {
-            None => (Tone::Warn, "?", "did not end"),
+            None if view.running_now() => (Tone::Info, "?", view.open_word()),
+            None => (Tone::Warn, "?", view.open_word()),
             Some(Status::Ok) => (Tone::Warn, "!", "ok but empty"),
             Some(status) => (Style::tone(status), page.style.mark(status), status.words()),
         };
@@ -208,8 +214,20 @@ pub(super) fn nobody_answered(census: &Census) -> bool {
 fn verdict(page: &mut Page<'_>, view: &RunView, census: &Census) {
     let Some(finish) = &view.finish else {
         page.blank();
-        let text = "This run did not finish: its record ends before the verdict, so nothing here is final.";
-        page.sentence(0, 0, Some(Tone::Bad), text);
+        let (tone, text) = if view.running_now() {
+            let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
+            (
+                Tone::Info,
+                format!(
+                    "This run is still going on, so nothing here is final; look on with: fanout attach {run}"
+                ),
+            )
+        } else {
+            let text =
+                "This run did not finish: its record ends before the verdict, so nothing here is final.";
+            (Tone::Bad, text.to_owned())
+        };
+        page.sentence(0, 0, Some(tone), &text);
         return;
     };
     page.blank();

@@ -53,7 +53,13 @@ fn reconciliation(page: &mut Page<'_>, view: &RunView, run: &str) {
     let failed = view.parent.as_ref().filter(|parent| parent.outcome.as_ref().is_some_and(|o| !o.is_ok()));
     if let Some(parent) = failed {
         page.heading(mark(parent, page.style), "reconcile", "the parent's last step did not succeed");
-        Blocks { run, lines: LINES }.instance(page, 2, &InstanceId::only(step), parent, false);
+        Blocks { run, lines: LINES, open: view.open_word(), talk: false }.instance(
+            page,
+            2,
+            &InstanceId::only(step),
+            parent,
+            false,
+        );
     } else if strategy == "collect" {
         // The blocks above are what it collected.
         return;

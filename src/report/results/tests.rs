@@ -156,3 +156,23 @@ fn no_line_of_ours_is_wider_than_the_terminal() {
         }
     }
 }
+
+#[test]
+fn advice_comes_last_and_not_where_nobody_wants_it() {
+    let mut script = Script::new("p", &["each"]);
+    script.expand("each", &["x", "y"]).start("each[0]").wait(10.0).ok("each[0]", "x");
+    script.start("each[1]").wait(10.0).ok("each[1]", "x").finish(true, &[]);
+    let view = RunView::of(&script.records);
+    for width in [40, 80] {
+        let style = Style { width, ..Style::plain() };
+        insta::assert_snapshot!(format!("advice_{width}"), render(&view, &style));
+        assert!(!render_quietly(&view, &style).contains("Advice"));
+    }
+}
+
+#[test]
+fn a_conversation_is_told_with_its_call() {
+    let view = RunView::of(&sample::talk());
+    insta::assert_snapshot!(render_one(&view, "review", &Style { width: 80, ..Style::plain() }).unwrap());
+    assert!(!render(&view, &Style::plain()).contains("read_file"), "only where the call is asked for");
+}

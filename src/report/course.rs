@@ -71,7 +71,7 @@ impl Row<'_> {
     }
 
     /// True for one that does the work itself: a sub-plan's time is that of its calls.
-    fn works(&self) -> bool {
+    pub(super) fn works(&self) -> bool {
         self.call.planned.kind != "plan"
     }
 }
