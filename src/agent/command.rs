@@ -100,7 +100,9 @@ impl Program<'_> {
         };
         let mut policy = ask.policy.clone();
         policy.read.extend(start.files.iter().map(|file| file.path().to_owned()));
-        // Under a policy, the list is the policy's; what this one adds to it is what programs need here.
+        if let Inherit::Only(names) = &spec.env.inherit {
+            policy.env.extend(names.iter().cloned());
+        }
         let spec = self.surroundings.sandbox.wrap(spec, &policy);
         spec.map_err(|error| Box::new(Failure::new(Kind::Unconfined, self.name(), error.to_string())))
     }

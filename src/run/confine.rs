@@ -8,6 +8,7 @@ use super::World;
 use super::work::Place;
 use crate::outcome::{Cause, Status};
 use crate::plan::SandboxMode;
+use crate::plan::workspace::Isolation;
 use crate::process::Spec;
 use crate::sandbox::{Mode, Policy, Unavailable};
 
@@ -25,8 +26,16 @@ pub(crate) fn policy(world: &World, place: &Place) -> Policy {
         None => place.dir.join(text),
     };
     let mut read: Vec<PathBuf> = said.read.iter().map(path).collect();
+    let mut write: Vec<PathBuf> = said.write.iter().map(path).collect();
+    let mut workspace = place.cwd.clone();
     read.push(place.dir.clone());
-    read.extend(repository(&place.cwd, Path::new(home)));
+    let around = repository(&place.cwd, Path::new(home));
+    if let Some(top) = around.first().filter(|_| place.isolation.is_own()) {
+        workspace.clone_from(top);
+        // A repository of its own is its own as a whole: nobody else runs git there.
+        write.extend((place.isolation == Isolation::Clone).then(|| top.join(".git")));
+    }
+    read.extend(around);
     // Outputs that are passed as files.
     read.push(world.journal.dir().to_owned());
     Policy {
@@ -36,9 +45,9 @@ pub(crate) fn policy(world: &World, place: &Place) -> Policy {
             SandboxMode::WorkspaceWrite => Mode::WorkspaceWrite,
         },
         network: said.network,
-        workspace: place.cwd.clone(),
+        workspace,
         read,
-        write: said.write.iter().map(path).collect(),
+        write,
         protect: world.journal.dir().parent().map(Path::to_owned).into_iter().collect(),
         env: said.env.clone(),
     }
@@ -71,5 +80,12 @@ fn repository(cwd: &Path, home: &Path) -> Vec<PathBuf> {
         found.extend(common.map(|text| folder.join(text.trim())));
         found.push(folder);
     }
+    // Objects that it borrows (gitrepository-layout(5)).
+    let borrowed: Vec<PathBuf> =
+        (found.iter().map(|folder| folder.join(".git")).chain(found.iter().cloned()))
+            .filter_map(|folder| std::fs::read_to_string(folder.join("objects/info/alternates")).ok())
+            .flat_map(|text| text.lines().map(PathBuf::from).collect::<Vec<_>>())
+            .collect();
+    found.extend(borrowed);
     found
 }

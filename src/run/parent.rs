@@ -22,6 +22,7 @@ use crate::id::{AttemptNo, ContentKey, InstanceId};
 use crate::limits::budget::Account;
 use crate::outcome::{Cause, Status};
 use crate::plan::template::Destination;
+use crate::plan::workspace::Isolation;
 use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile, Sandbox};
 use crate::reconcile::asked::Inquiry;
 use crate::reconcile::{self, Begun, Conflict, Inputs, ReconcileError, Reconciled, SettingsError};
@@ -303,7 +304,13 @@ async fn run_command(
     program.stdin = Some(input.into_bytes());
     let timeout = call.map_or(DEFAULT_STEP_TIMEOUT, |call| call.timeout);
     let dir = level.plan.dir.clone();
-    let place = Place { cwd: dir.clone(), env: Vec::new(), sandbox: Sandbox::off(), dir };
+    let place = Place {
+        cwd: dir.clone(),
+        env: Vec::new(),
+        sandbox: Sandbox::off(),
+        dir,
+        isolation: Isolation::Shared,
+    };
     let run = attempt::Command {
         program: &program,
         place: &place,

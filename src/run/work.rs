@@ -13,6 +13,7 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
+use crate::plan::workspace::Isolation;
 use crate::plan::{
     Action, Agent, AgentKind, Cache, Call, Check, Command, CommandAgent, Computed, ModelAgent, Plan, Sandbox,
 };
@@ -49,6 +50,8 @@ pub(crate) struct Place {
     pub(crate) sandbox: Sandbox,
     /// The plan's folder.
     pub(crate) dir: PathBuf,
+    /// How far it is kept apart.
+    pub(crate) isolation: Isolation,
 }
 
 /// Rendered work with its place and scope.
@@ -82,6 +85,7 @@ impl Job {
             env: level.env(call, &scope)?,
             sandbox: call.sandbox.clone(),
             dir: level.plan.dir.clone(),
+            isolation: call.workspace.isolation,
         };
         let work = match &call.action {
             Action::Prompt { prompt, agent } => Work::Prompt {

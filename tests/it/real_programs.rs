@@ -21,8 +21,7 @@ fn place(program: &str) -> Option<PathBuf> {
     let found = folders.find(|folder| folder.join(program).is_file());
     if found.is_none() {
         // Past the capture of tests: a test that shows nothing is not to look like one that does.
-        let message =
-            format!("SKIPPED: `{program}` is not installed; run tests/setup/run\n");
+        let message = format!("SKIPPED: `{program}` is not installed; run tests/setup/run\n");
         let _ = std::io::stderr().write_all(message.as_bytes());
     }
     found

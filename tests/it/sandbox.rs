@@ -134,8 +134,9 @@ fn nothing_confined_outlives_a_fanout_that_was_killed() {
         let folder = Folder::new();
         let journal = Folder::new();
         let mark = format!("{}.{}", 600 + std::process::id() % 100, setting.len());
-        // One that leaves its group and its environment, and one that stays.
-        let run = format!("setsid env -i sleep {mark} & sleep {mark}");
+        // One that leaves, and one that stays. Only a namespace holds whoever sheds its environment, too.
+        let leaves = if setting.is_empty() { "setsid env -i" } else { "setsid" };
+        let run = format!("{leaves} sleep {mark} & sleep {mark}");
         folder.write("plan.yaml", &format!("calls:\n  a: {{ run: '{run}', sandbox: workspace-write }}\n"));
         let env = [("FANOUT_TEST_SANDBOX", setting), ("FANOUT_DIR", journal.path().to_str().unwrap())];
         let mut fanout = folder.fanout(&["run", "plan.yaml"]).envs(env).spawn().unwrap();
@@ -150,7 +151,36 @@ fn nothing_confined_outlives_a_fanout_that_was_killed() {
         eventually("both sleep", || sleeping() == 2);
         fanout.kill().unwrap();
         fanout.wait().unwrap();
-        // Without namespaces, who has left its group and its environment is found by descent alone.
         eventually("nobody is left", || sleeping() == 0);
+    }
+}
+
+#[test]
+fn what_works_in_a_clone_is_confined_and_commits_there_with_and_without_namespaces() {
+    for setting in ["", "no-namespaces"] {
+        let folder = Folder::new();
+        let outside = Folder::new();
+        let git = |args: &[&str]| {
+            let done = std::process::Command::new("git")
+                .args(["-c", "user.name=a", "-c", "user.email=a@b"])
+                .args(args)
+                .current_dir(folder.path())
+                .output();
+            assert!(done.unwrap().status.success(), "{args:?}");
+        };
+        folder.write("file", "one\n");
+        let run = format!(
+            "echo two > file; git -c user.name=a -c user.email=a@b commit -qam two && git log --format=%s -1; \
+             echo x > {}/out || echo no",
+            outside.path().display()
+        );
+        folder.write("plan.yaml", &format!("calls:\n  a: {{ run: '{run}', isolation: clone }}\n"));
+        git(&["init", "-q", "."]);
+        git(&["add", "."]);
+        git(&["commit", "-qm", "one"]);
+        let ran = folder.run_with(&[("FANOUT_TEST_SANDBOX", setting)], &["run", "plan.yaml", "--json"]);
+        let ended = outcomes(&crate::support::parse_lines(&ran.out));
+        assert_eq!(ended["a"]["output"]["text"], "two\nno", "{setting}: {} {}", ended["a"], ran.err);
+        assert_eq!(folder.read("file"), "one\n");
     }
 }

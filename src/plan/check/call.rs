@@ -118,7 +118,7 @@ pub(super) fn check(
         | Action::Ask { .. }
         | Action::Stop { .. } => None,
     });
-    let sandbox = sandbox::read(load, file.sandbox.take(), &action);
+    let sandbox = sandbox::read(load, file.sandbox.take(), &action, workspace.isolation);
     let call = Call {
         id,
         at: name.at,

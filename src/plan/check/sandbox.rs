@@ -6,14 +6,21 @@ use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::call::{SandboxFile, SandboxRecord, SandboxWord};
 use crate::plan::load::Load;
 use crate::plan::read::{At, Key, OneOrMany};
+use crate::plan::workspace::Isolation;
 use crate::plan::{Action, AgentKind, Sandbox, SandboxMode, ToolGrant, code};
 
-/// What a call may touch. An agent in this process that can change something is confined by default.
-pub(super) fn read(load: &mut Load<'_>, file: Key<SandboxFile>, action: &Action) -> Sandbox {
+/// What a call may touch. An agent in this process that can change something is confined by default,
+/// and so is what works in a repository of its own, since that is for those who are not trusted.
+pub(super) fn read(
+    load: &mut Load<'_>,
+    file: Key<SandboxFile>,
+    action: &Action,
+    isolation: Isolation,
+) -> Sandbox {
     let must = can_change(action);
-    let default = if must { SandboxMode::WorkspaceWrite } else { SandboxMode::Off };
     let Some(file) = file else {
-        return if must { Sandbox::of(default) } else { Sandbox::off() };
+        let on = must || isolation == Isolation::Clone;
+        return if on { Sandbox::of(SandboxMode::WorkspaceWrite) } else { Sandbox::off() };
     };
     let at = file.at;
     let sandbox = match file.value {

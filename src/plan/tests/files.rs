@@ -246,7 +246,7 @@ fn the_projects_own_agents_work_under_their_own_names() {
     assert!(found[0].contains("E0204 there is no agent `reviwer` (did you mean `reviewer`?)"), "{found:?}");
     assert!(
         found.iter().any(|line| line.starts_with(
-            ".claude/agents/plain.md:3:1: E0302 this agent works without `WebFetch`: no such tool here"
+            ".claude/agents/plain.md:3:1: warning[E0302 this agent works without `WebFetch`: no such tool here"
         )),
         "{found:?}"
     );
