@@ -373,6 +373,9 @@ pub enum Format {
     Junit,
     /// SARIF 2.1.0: merged findings, else conflicts.
     Sarif,
+    /// A code quality report for GitLab: merged findings, else conflicts.
+    #[value(name = "codequality")]
+    CodeQuality,
     /// Markdown.
     Markdown,
     /// Markdown short enough for a comment on a pull request.
@@ -400,6 +403,7 @@ impl Format {
             Format::Html => "report.html",
             Format::Junit => "junit.xml",
             Format::Sarif => "report.sarif",
+            Format::CodeQuality => "codequality.json",
             Format::Markdown | Format::Comment => "report.md",
             Format::Json => "report.json",
         }

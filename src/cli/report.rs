@@ -14,7 +14,7 @@ use crate::journal::{self, RunState};
 use crate::plan::Plan;
 use crate::report::fold::RunView;
 use crate::report::redact::{Redactor, names_a_secret};
-use crate::report::{github, html, junit, markdown, result_json, sarif};
+use crate::report::{github, gitlab, html, junit, markdown, result_json, sarif};
 
 /// `fanout report`.
 ///
@@ -104,6 +104,7 @@ fn text(view: &RunView, format: Format) -> Result<String, Complaint> {
         Format::Html => Ok(html::render(view)),
         Format::Junit => junit::render(view).map_err(|error| bug(&error)),
         Format::Sarif => sarif::render(view).map_err(|error| bug(&error)),
+        Format::CodeQuality => gitlab::code_quality(view).map_err(|error| bug(&error)),
         Format::Markdown => Ok(markdown::render(view)),
         Format::Comment => Ok(markdown::within(view, markdown::COMMENT)),
         Format::Json => result_json::render(view).map_err(|error| bug(&error)),

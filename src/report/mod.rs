@@ -8,12 +8,13 @@
 //!
 //! Live: `live` carries records to a thread that owns one of `progress` (a terminal),
 //! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `result_yaml`, `markdown`,
-//! `html`, `junit`, `sarif`, `github`. What may be shown at all passes `redact` before.
+//! `html`, `junit`, `sarif`, `github`, `gitlab`. What may be shown at all passes `redact` before.
 
 pub mod advice;
 mod course;
 pub mod fold;
 pub mod github;
+pub mod gitlab;
 pub mod html;
 pub mod json_lines;
 pub mod junit;

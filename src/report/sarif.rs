@@ -8,6 +8,7 @@ mod document;
 mod finding;
 
 use super::fold::RunView;
+pub use document::{Place, place};
 pub use finding::{Finding, Level, findings};
 
 /// The document as text, with a newline at its end.

@@ -3,7 +3,9 @@
 
 mod agents;
 mod background;
+mod browser;
 mod cached;
+mod canary;
 mod disk;
 mod docs;
 mod doctor;
@@ -28,6 +30,8 @@ mod real_programs;
 mod reports;
 mod resumed;
 mod sandbox;
+mod schemas;
+mod screen;
 mod served;
 mod servers;
 mod support;

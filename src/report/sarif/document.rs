@@ -171,22 +171,45 @@ impl Document {
     }
 }
 
-fn result(finding: &Finding, rule_index: usize, plan: &str) -> SarifResult {
-    let inside = finding.file.as_deref().and_then(relative);
-    let region = |start_line| Region { start_line, end_line: finding.end_line, start_column: finding.column };
-    let (uri, region) = match &inside {
-        Some(uri) => (uri.clone(), finding.line.map(region)),
-        // Readers want a place: what has none in the source stands at the plan that asked for it.
-        None => (relative(plan).unwrap_or_else(|| "plan.yaml".to_owned()), None),
-    };
-    let mut text = clean(&finding.message);
+/// Where a finding stands for those who read reports, and what it is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// A path inside the source tree; the plan's own where the finding names none.
+    pub path: String,
+    /// Its line; `None` where it has none, and where it stands at the plan.
+    pub line: Option<u64>,
+    /// The message, with the file that it names where that is none of the source.
+    pub message: String,
+    /// 32 hexadecimal digits, made of rule, place and message. Not of the line: a finding stays
+    /// the same when something is inserted above it.
+    pub fingerprint: String,
+}
+
+/// The place of a finding of this run.
+pub fn place(view: &RunView, finding: &Finding) -> Place {
+    place_beside(finding, view.head.as_ref().map_or("", |head| head.plan.as_str()))
+}
+
+fn place_beside(finding: &Finding, plan: &str) -> Place {
+    let inside = finding.file.as_deref().and_then(inside);
+    // Readers want a place: what has none in the source stands at the plan that asked for it.
+    let path = inside.clone().or_else(|| self::inside(plan)).unwrap_or_else(|| "plan.yaml".to_owned());
+    let mut message = clean(&finding.message);
     if let (None, Some(file)) = (&inside, &finding.file) {
-        text = format!("{}: {text}", clean(file));
+        message = format!("{}: {message}", clean(file));
     }
-    // Not the line: a finding stays the same when something is inserted above it.
-    let said = text.to_lowercase();
+    let said = message.to_lowercase();
+    let uri = uri(&path);
     let key = ContentKey::of([finding.rule.as_bytes(), uri.as_bytes(), said.as_bytes()]);
-    let print = key.as_str().get(..32).unwrap_or_default().to_owned();
+    let fingerprint = key.as_str().get(..32).unwrap_or_default().to_owned();
+    Place { path, line: finding.line.filter(|_| inside.is_some()), message, fingerprint }
+}
+
+fn result(finding: &Finding, rule_index: usize, plan: &str) -> SarifResult {
+    let place = place_beside(finding, plan);
+    let region = |start_line| Region { start_line, end_line: finding.end_line, start_column: finding.column };
+    let (uri, region, text, print) =
+        (uri(&place.path), place.line.map(region), place.message, place.fingerprint);
     SarifResult {
         rule_id: finding.rule.clone(),
         rule_index,
@@ -229,14 +252,19 @@ fn clean(text: &str) -> String {
     sanitise::text(sanitise::prefix(text, MESSAGE), &Style::FILE).into_owned()
 }
 
-/// A path inside the source tree as a URI reference; `None` for one that leads elsewhere.
-fn relative(path: &str) -> Option<String> {
+/// A path inside the source tree; `None` for one that leads elsewhere.
+fn inside(path: &str) -> Option<String> {
     let path = path.strip_prefix("file://").unwrap_or(path).replace('\\', "/");
     let path = path.trim_start_matches("./");
     let leads_out = path.starts_with('/') || path.split('/').any(|part| part == "..") || path.is_empty();
     if leads_out || path.chars().any(char::is_control) {
         return None;
     }
+    Some(path.to_owned())
+}
+
+/// A path as a URI reference.
+fn uri(path: &str) -> String {
     let mut uri = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
@@ -246,5 +274,5 @@ fn relative(path: &str) -> Option<String> {
             byte => uri.push_str(&format!("%{byte:02X}")),
         }
     }
-    Some(uri)
+    uri
 }

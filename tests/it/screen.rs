@@ -1,0 +1,104 @@
+//! A live run on a real terminal (tmux; skipped where it is not): it follows the size of its window,
+//! and Ctrl-C leaves a screen that can be read.
+
+use std::io::Write as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::Folder;
+
+/// A terminal of its own server, gone when dropped.
+struct Screen<'f> {
+    folder: &'f Folder,
+}
+
+impl Screen<'_> {
+    fn start(folder: &Folder) -> Option<Screen<'_>> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            let line = "SKIPPED: tmux is not there; apt-get install tmux\n";
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            return None;
+        }
+        let screen = Screen { folder };
+        screen.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "sh"]);
+        screen.tmux(&["set-option", "-g", "window-size", "manual"]);
+        Some(screen)
+    }
+
+    fn tmux(&self, args: &[&str]) -> String {
+        let mut command = self.folder.fanout(&[]);
+        let (dir, envs) =
+            (self.folder.path(), command.get_envs().map(|(n, v)| (n.to_owned(), v.map(ToOwned::to_owned))));
+        let mut tmux = Command::new("tmux");
+        for (name, value) in envs {
+            match value {
+                Some(value) => tmux.env(name, value),
+                None => tmux.env_remove(name),
+            };
+        }
+        let socket = dir.join("tmux");
+        let out = tmux.current_dir(dir).env_remove("TMUX").arg("-S").arg(socket).args(args).output().unwrap();
+        command.env_clear();
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    fn shown(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-J"])
+    }
+
+    /// Waits until the screen shows what is wanted, and returns it.
+    fn until(&self, wanted: &str, is: impl Fn(&str) -> bool) -> String {
+        // A bound for the whole suite, not a measurement.
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let shown = self.shown();
+            if is(&shown) {
+                return shown;
+            }
+            assert!(Instant::now() < end, "{wanted} never came:\n{shown}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Screen<'_> {
+    fn drop(&mut self) {
+        let _ =
+            Command::new("tmux").arg("-S").arg(self.folder.path().join("tmux")).arg("kill-server").output();
+    }
+}
+
+#[test]
+fn a_live_run_follows_its_window_and_leaves_a_clean_screen_after_ctrl_c() {
+    let folder = Folder::with_plan(
+        "name: live\ncalls:\n  quick: { run: echo quick }\n  \
+         first: { description: The first of two that take their time, run: 'echo working on it; sleep 300' }\n  \
+         second: { description: The second one, run: sleep 300 }\n",
+    );
+    let Some(screen) = Screen::start(&folder) else { return };
+    let line = format!("clear; {} run plan.yaml; echo status $?", env!("CARGO_BIN_EXE_fanout"));
+    screen.tmux(&["send-keys", &line, "Enter"]);
+    let wide = screen.until("the running calls", |shown| {
+        shown.contains("first")
+            && shown.contains("second")
+            && shown.contains("working on it")
+            && shown.contains("1/3")
+    });
+    assert!(wide.lines().all(|line| line.chars().count() <= 80), "{wide}");
+    screen.tmux(&["resize-window", "-x", "40", "-y", "24"]);
+    screen.until("a frame of 40 columns", |shown| {
+        let frame: Vec<&str> = shown.lines().filter(|line| line.contains("second")).collect();
+        !frame.is_empty() && shown.lines().all(|line| line.chars().count() <= 40)
+    });
+    screen.tmux(&["resize-window", "-x", "100", "-y", "30"]);
+    screen.until("a frame again", |shown| shown.contains("second"));
+    screen.tmux(&["send-keys", "C-c"]);
+    let last = screen.until("the exit status", |shown| shown.contains("status 130"));
+    assert!(last.contains("cancelled") && last.contains("fanout resume"), "{last}");
+    // Nothing of the live view is left: no bar, no spinner, no second copy of a frame.
+    assert_eq!(last.matches("exit status 130").count(), 1, "{last}");
+    assert!(!last.contains(['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏', '█', '░']), "{last}");
+    // The cursor is back, in the first column after the prompt's line.
+    assert_eq!(screen.tmux(&["display-message", "-p", "#{cursor_flag}"]).trim(), "1");
+}
