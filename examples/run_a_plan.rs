@@ -14,6 +14,7 @@ use fanout::model::{Client, Keys, Settings};
 use fanout::plan::{Given, load_text};
 use fanout::run::stop::Stop;
 use fanout::run::{World, run};
+use fanout::sandbox::Sandbox;
 
 const PLAN: &str = r#"
 calls:
@@ -62,6 +63,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         rehearsal: false,
         environment: Arc::default(),
         reaper: None,
+        // Refuses calls that are to be confined; see `sandbox::available` for the way to have it.
+        sandbox: Sandbox::untried(),
         races: Default::default(),
         workspaces,
         census: Mutex::default(),

@@ -89,7 +89,7 @@ impl Program<'_> {
             CommandOutput::Text | CommandOutput::Json | CommandOutput::JsonLines => KEEP,
         };
         let base = Spec::new(argv, &ask.cwd);
-        Ok(Spec {
+        let spec = Spec {
             env: self.environment(ask, start),
             stdin,
             timeout: Some(ask.deadline.saturating_duration_since(Instant::now())),
@@ -97,7 +97,14 @@ impl Program<'_> {
             marker: (base.marker.0.clone(), self.surroundings.run_id.clone()),
             reaper: self.surroundings.reaper.clone(),
             ..base
-        })
+        };
+        let mut policy = ask.policy.clone();
+        policy.read.extend(start.files.iter().map(|file| file.path().to_owned()));
+        if let Inherit::Only(names) = &spec.env.inherit {
+            policy.env.extend(names.iter().cloned());
+        }
+        let spec = self.surroundings.sandbox.wrap(spec, &policy);
+        spec.map_err(|error| Box::new(Failure::new(Kind::Unconfined, self.name(), error.to_string())))
     }
 
     /// The usual variables, the program's own, those that the plan names, those of the call.

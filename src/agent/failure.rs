@@ -29,6 +29,8 @@ pub enum Kind {
     Unreadable,
     /// The answer is blank.
     Empty,
+    /// The program was not started, since nothing could confine it.
+    Unconfined,
     /// The deadline passed.
     TimedOut,
     /// Nothing came for the length of the idle timeout.
@@ -98,6 +100,7 @@ impl Failure {
     pub fn status(&self) -> Status {
         match self.kind {
             Kind::Blocked => Status::Blocked,
+            Kind::Unconfined => Status::Refused,
             Kind::OverBudget => Status::OverBudget,
             Kind::TimedOut | Kind::Idle => Status::TimedOut,
             Kind::Empty | Kind::Unreadable => Status::InvalidOutput,
@@ -134,6 +137,7 @@ impl Failure {
             Kind::Signal => "signal",
             Kind::Reported => "agent_failed",
             Kind::Blocked => "blocked",
+            Kind::Unconfined => "sandbox_unavailable",
             Kind::OverBudget => "budget",
             Kind::Unreadable => "unreadable_output",
             Kind::Empty => "empty_answer",

@@ -37,6 +37,7 @@ use crate::model::Client;
 use crate::outcome::Usage;
 use crate::plan;
 use crate::process::Reaper;
+use crate::sandbox::{Policy, Sandbox};
 use crate::unit::Tokens;
 use request::Requests;
 
@@ -79,6 +80,8 @@ pub struct Ask {
     pub cwd: PathBuf,
     /// Added to a program's environment.
     pub env: Vec<(String, String)>,
+    /// What the system lets a program touch.
+    pub policy: Policy,
     /// The conversation that a program is to go on with, or to begin so that it can be gone on with;
     /// `None` for one that nobody goes on with.
     pub thread: Option<Thread>,
@@ -159,13 +162,20 @@ pub struct Surroundings {
     pub run_id: String,
     /// Who ends it when this process is killed.
     pub reaper: Option<Reaper>,
+    /// Who puts it under its policy.
+    pub sandbox: Sandbox,
 }
 
 impl Default for Surroundings {
     /// What every program needs, and no key of anybody.
     fn default() -> Surroundings {
         let names = plan::COMMON_VARIABLES.iter().map(|name| (*name).to_owned());
-        Surroundings { inherit: names.collect(), run_id: String::new(), reaper: None }
+        Surroundings {
+            inherit: names.collect(),
+            run_id: String::new(),
+            reaper: None,
+            sandbox: Sandbox::untried(),
+        }
     }
 }
 

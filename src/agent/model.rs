@@ -72,6 +72,7 @@ fn another_may_help(failure: &Failure, last_try: bool) -> bool {
         | Kind::Signal
         | Kind::Reported
         | Kind::Blocked
+        | Kind::Unconfined
         | Kind::OverBudget
         | Kind::Unreadable
         | Kind::TimedOut

@@ -156,6 +156,9 @@ pub struct How {
     /// Never ask at the terminal: an `ask` call needs an answer or a default.
     #[arg(long)]
     pub no_input: bool,
+    /// Start programs without the sandbox that the plan gives them: they can touch all that you can.
+    #[arg(long)]
+    pub no_sandbox: bool,
     /// A limit of the run instead of the plan's: tokens=800k, cost=2.50, time=1h, calls=2000; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub limit: Vec<String>,

@@ -22,6 +22,8 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The journal cannot be used.
 pub const JOURNAL: u8 = 4;
+/// A policy or the sandbox forbids it.
+pub const POLICY: u8 = 6;
 /// A policy forbids it, or it cannot be done here.
 pub const FORBIDDEN: u8 = 6;
 /// The journal could not be written.

@@ -25,6 +25,7 @@ use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
 use crate::run::stop::Stop;
 use crate::run::{REHEARSED, Races, World};
+use crate::sandbox::Sandbox;
 use crate::workspace::Workspaces;
 
 /// How each instance ended in a rehearsal, in the order in which it did.
@@ -65,7 +66,8 @@ pub fn rehearse(
             resumed: true,
             rehearsal: true,
             cache: None,
-            agents: run::agents(&ready.plan, &run, None),
+            agents: run::agents(&ready.plan, &run, None, Sandbox::untried()),
+            sandbox: Sandbox::untried(),
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
             ledger: Arc::default(),
             history: History::default(),

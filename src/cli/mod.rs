@@ -9,6 +9,7 @@ pub mod args;
 pub mod ask;
 pub mod cache;
 pub mod compare;
+pub mod confined;
 pub mod detach;
 pub mod diagnostics;
 pub mod doctor;
@@ -56,6 +57,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if help_or_error.use_stderr() { exit::USAGE } else { 0 });
         }
     };
+    if !matches!(cli.command, Command::Sandbox(_)) {
+        // Keys are in this process's environment; whoever it starts is of the same user.
+        crate::sandbox::hide_own_memory();
+    }
     let terminal = Terminal::new(cli.color);
     match dispatch(cli.command, &terminal) {
         Ok(code) => ExitCode::from(code),

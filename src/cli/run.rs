@@ -8,7 +8,9 @@ use super::args::{How, Output, Run};
 use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
-use super::{Complaint, detach, earlier, exit, kill_at, limit, past, report, select, signals, told};
+use super::{
+    Complaint, confined, detach, earlier, exit, kill_at, limit, past, report, select, signals, told,
+};
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
 use crate::graph::CallGraph;
@@ -27,6 +29,7 @@ use crate::report::redact::Redactor;
 use crate::report::style::Style;
 use crate::run::stop::Stop;
 use crate::run::{Finished, Races, RunError, World};
+use crate::sandbox::Sandbox;
 use crate::workspace::Workspaces;
 
 /// `fanout run`.
@@ -149,6 +152,7 @@ pub fn go(
         show_earlier(earlier, &view, &redactor, &display, terminal);
     }
     let outcome = runtime.block_on(async {
+        let sandbox = confined::of(&ready.plan, how).await?;
         let journal = start(listeners).map_err(|error| journal_complaint(&error))?;
         let run = journal.run().clone();
         let journal = Arc::new(journal);
@@ -159,6 +163,9 @@ pub fn go(
                 journal.note(Event::Warned { code: "possibly_billed".to_owned(), message });
             }
         }
+        if let Some(message) = confined::warning(&ready.plan, &sandbox) {
+            journal.note(Event::Warned { code: "no_sandbox".to_owned(), message });
+        }
         // Without either, a killed fanout can leave processes behind; nothing else changes.
         let _ = process::become_subreaper();
         let reaper = std::env::current_exe().ok().and_then(|exe| Reaper::start(&exe).ok());
@@ -166,7 +173,8 @@ pub fn go(
             resumed: earlier.is_some(),
             rehearsal: false,
             cache: (!how.no_cache).then(|| Cache::at(&root())),
-            agents: agents(&ready.plan, &run, reaper.clone()),
+            agents: agents(&ready.plan, &run, reaper.clone(), sandbox.clone()),
+            sandbox,
             places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls)
                 .with_made(earlier.map_or(0, earlier::made)),
             ledger: Arc::default(),
@@ -306,10 +314,10 @@ fn providers(plan: &Plan) -> Vec<&Provider> {
 }
 
 /// Who answers the prompts of a plan.
-pub fn agents(plan: &Plan, run: &RunId, reaper: Option<Reaper>) -> Agents {
+pub fn agents(plan: &Plan, run: &RunId, reaper: Option<Reaper>, sandbox: Sandbox) -> Agents {
     let environment = load::environment();
     let keys = Keys::of(providers(plan), |name| environment.get(name).cloned());
-    let surroundings = Surroundings { run_id: run.to_string(), reaper, ..Surroundings::default() };
+    let surroundings = Surroundings { run_id: run.to_string(), reaper, sandbox, ..Surroundings::default() };
     Agents::new(Client::new(keys, Settings::default()), surroundings)
 }
 

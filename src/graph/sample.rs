@@ -14,8 +14,8 @@ use crate::plan::workspace::Workspace;
 use crate::plan::{
     Accept, Action, Agent, AgentKind, Api, AtEnd, Budget, Call, Command, CommandAgent, CommandInput,
     CommandOutput, CommandPattern, DeclaredRate, Format, Join, Limits, ModelAgent, ModelName, Need, OnError,
-    OnInterrupt, OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Strategy,
-    ToolGrant,
+    OnInterrupt, OutputSpec, Overflow, Pass, Places, Plan, Provider, Reconcile, Require, RetryOn, Sandbox,
+    Strategy, ToolGrant,
 };
 use crate::unit::{Bytes, Tokens};
 
@@ -200,6 +200,7 @@ impl Sample {
             concurrency: None,
             background: false,
             cwd: None,
+            sandbox: Sandbox::off(),
             env: Vec::new(),
             stdin: None,
             timeout: Duration::from_secs(600),

@@ -21,6 +21,7 @@ pub mod notify;
 mod program;
 mod read;
 mod record;
+mod sandbox;
 mod scalar;
 mod schema;
 mod suggest;
@@ -47,6 +48,7 @@ pub use load::{
     Environment, Given, Loaded, MAX_PLAN_DEPTH, SettingsCheck, SettingsFault, WorkspaceCheck, load, load_text,
 };
 pub use program::{COMMON_VARIABLES, Program};
+pub use sandbox::{Sandbox, SandboxMode};
 pub use schema::schema;
 use template::{Expression, Template};
 pub use tool::{CommandPattern, McpServer, McpTransport, Setting, ToolGrant};
@@ -153,6 +155,8 @@ pub struct Call {
     pub background: bool,
     /// Working directory, relative to the plan's folder.
     pub cwd: Option<Template>,
+    /// What the system lets it touch.
+    pub sandbox: Sandbox,
     /// Added to the environment of what it runs.
     pub env: Vec<(String, Template)>,
     /// Standard input of a command; closed when `None`.

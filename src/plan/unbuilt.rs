@@ -37,7 +37,6 @@ unbuilt! {
     LIMIT_DEPTH = "`limits.depth`", "remove it; agents start no subagents yet";
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     READ_ONLY = "`isolation: read-only` for a program", "write `isolation: clone`: what it changes there reaches nobody unless you apply it";
-    SANDBOX = "a `sandbox` other than `off`", "remove it, or run fanout in a container";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
     TOOLS = "`tools`", "remove it, or let a `run` call collect what the agent needs to know";
 }

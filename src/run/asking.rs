@@ -170,6 +170,8 @@ impl Asking<'_> {
                 idle_timeout: Some(IDLE),
                 cwd: self.level.plan.dir.clone(),
                 env: Vec::new(),
+                // A model of this process, without tools: it starts nothing.
+                policy: crate::sandbox::Policy::default(),
                 thread: None,
                 last_try: retried >= RETRIES,
                 access: Arc::clone(&access),

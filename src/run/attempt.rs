@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::World;
 use super::activity::Activity;
 use super::level::Level;
 use super::work::{Job, Place, Program, Work};
+use super::{World, confine};
 use crate::agent;
 use crate::event::Event;
 use crate::outcome::{Cause, Status, Usage};
@@ -152,6 +152,7 @@ pub(crate) async fn prompt(
         idle_timeout: call.idle_timeout,
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
+        policy: confine::policy(&level.world, &job.place),
         thread: None,
         last_try,
         access: Arc::clone(access),
@@ -194,6 +195,7 @@ pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
                 agent::Kind::Model(_)
                 | agent::Kind::Spawn(_)
                 | agent::Kind::Blocked
+                | agent::Kind::Unconfined
                 | agent::Kind::OverBudget
                 | agent::Kind::TimedOut
                 | agent::Kind::Idle => Kind::Final,
@@ -214,6 +216,7 @@ pub(crate) fn of_agent(failure: agent::Failure, bounds: Bounds) -> Fault {
         | agent::Kind::Signal
         | agent::Kind::Reported
         | agent::Kind::Blocked
+        | agent::Kind::Unconfined
         | agent::Kind::OverBudget
         | agent::Kind::Unreadable
         | agent::Kind::Empty
@@ -260,7 +263,7 @@ impl<'a> Command<'a> {
         activity: Option<&Activity>,
         stop: impl Future<Output = Cause>,
     ) -> Result<Raw, Fault> {
-        let spec = self.spec(world);
+        let spec = confine::wrap(world, self.place, self.spec(world))?;
         let mut why = None;
         let stop = async { why = Some(stop.await) };
         let show = |_, bytes: &[u8]| {

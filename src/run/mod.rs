@@ -22,6 +22,7 @@ mod bus;
 mod cached;
 mod call;
 mod check;
+mod confine;
 mod instance;
 mod level;
 mod output;
@@ -52,6 +53,7 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::process::Reaper;
 use crate::reconcile::Reconciled;
+use crate::sandbox::Sandbox;
 use crate::workspace::Workspaces;
 use stop::{Phase, Stop, Why};
 
@@ -97,6 +99,8 @@ pub struct World {
     pub environment: Arc<HashMap<String, String>>,
     /// Who ends its processes when this one is killed with SIGKILL.
     pub reaper: Option<Reaper>,
+    /// Who puts programs under the policies of their calls.
+    pub sandbox: Sandbox,
     /// What calls do to each other's files in shared folders; starts empty.
     pub races: Races,
     /// Where calls work that have a workspace of their own.

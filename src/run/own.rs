@@ -14,7 +14,7 @@ use super::level::Level;
 use super::work::{Job, Place, program, template_cause};
 use crate::event::Event;
 use crate::outcome::{Cause, Changes, Outcome, Status};
-use crate::plan::Call;
+use crate::plan::{Call, Sandbox};
 use crate::workspace::{self, RepositoryError, Store, name_of};
 
 /// An instance's own workspace, shared by everything that is done in it.
@@ -221,13 +221,14 @@ async fn prepare(
     prepare_at(instance, job, &job.place, bounds).await
 }
 
-/// Runs `workspace.setup`.
+/// Runs `workspace.setup`, confined as the call is but for the network, which is what sets up need.
 async fn prepare_at(instance: &Instance<'_>, job: &Job, place: &Place, bounds: Bounds) -> Result<(), Fault> {
     let Some(setup) = &instance.call.workspace.setup else { return Ok(()) };
     let program = program(setup, &job.scope)
         .map_err(|error| Fault::new(Status::Failed, Kind::Final, template_cause(&error)))?;
     let call: &Call = instance.call;
-    let run = attempt::Command { idle_timeout: None, ..attempt::Command::of(call, &program, place, bounds) };
+    let place = Place { sandbox: Sandbox { network: true, ..place.sandbox.clone() }, ..place.clone() };
+    let run = attempt::Command { idle_timeout: None, ..attempt::Command::of(call, &program, &place, bounds) };
     match run.once(&instance.level.world, None, instance.ending()).await {
         Ok(_) => Ok(()),
         Err(fault) => match fault.status {

@@ -22,7 +22,8 @@ use crate::id::{AttemptNo, ContentKey, InstanceId};
 use crate::limits::budget::Account;
 use crate::outcome::{Cause, Status};
 use crate::plan::template::Destination;
-use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile};
+use crate::plan::workspace::Isolation;
+use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile, Sandbox};
 use crate::reconcile::asked::Inquiry;
 use crate::reconcile::{self, Begun, Conflict, Inputs, ReconcileError, Reconciled, SettingsError};
 
@@ -302,7 +303,14 @@ async fn run_command(
     let mut program = program(command, &scope).map_err(|error| template_cause(&error))?;
     program.stdin = Some(input.into_bytes());
     let timeout = call.map_or(DEFAULT_STEP_TIMEOUT, |call| call.timeout);
-    let place = Place { cwd: level.plan.dir.clone(), env: Vec::new() };
+    let dir = level.plan.dir.clone();
+    let place = Place {
+        cwd: dir.clone(),
+        env: Vec::new(),
+        sandbox: Sandbox::off(),
+        dir,
+        isolation: Isolation::Shared,
+    };
     let run = attempt::Command {
         program: &program,
         place: &place,

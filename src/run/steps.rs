@@ -1,7 +1,7 @@
 //! The calls that need neither a model nor a process: questions, early stops; and the small
 //! ends of every call: its output file, the outcome of one that never started.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use super::World;
 use super::attempt::{Bounds, Fault, Kind, Raw};
@@ -107,8 +107,23 @@ pub(crate) fn stop(world: &World, success: bool, reason: &str) -> Raw {
 pub(crate) fn write_file(file: &Template, job: &Job, base: &Path, output: &Output) -> Result<(), Cause> {
     let path = file.render(&job.scope, Destination::Raw).map_err(|error| template_cause(&error))?.text;
     let path = base.join(path);
+    if job.place.sandbox.is_on() && leads_out(&path, base) {
+        let message =
+            format!("cannot write {}: a link leads out of the folder that the call works in", path.display());
+        return Err(Cause::new("output_file", message));
+    }
     put(&path, output.text.as_bytes())
         .map_err(|error| Cause::new("output_file", format!("cannot write {}: {error}", path.display())))
+}
+
+/// Whether the folder of a path beneath `cwd`, as it is written, is outside in truth: what was confined
+/// may have put a link there, and whoever writes now is not confined. Nobody of the call is left to
+/// change it in between.
+fn leads_out(path: &Path, cwd: &Path) -> bool {
+    let written_out = path.components().any(|part| part == Component::ParentDir) || !path.starts_with(cwd);
+    let there = path.ancestors().skip(1).find_map(|folder| folder.canonicalize().ok());
+    let (Some(there), Ok(cwd)) = (there, cwd.canonicalize()) else { return true };
+    !written_out && !there.starts_with(&cwd)
 }
 
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

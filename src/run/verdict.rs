@@ -3,6 +3,7 @@
 //! Invariant: "everyone died" never reads as "nothing found". A verdict is computed
 //! from outcomes and the plan's own `require` and `fail_on`, from nothing else.
 
+use super::confine::NO_SANDBOX;
 use super::level::{Level, Local, data};
 use super::parent::Whole;
 use super::stop::Why;
@@ -23,6 +24,8 @@ pub enum Verdict {
     Conflict,
     /// 5: a limit of the run was used up.
     Budget,
+    /// 6: a call was refused because nothing could confine it.
+    Policy,
     /// 128 + n: ended by signal n.
     Signal(i32),
 }
@@ -35,6 +38,7 @@ impl Verdict {
             Verdict::Failed => 1,
             Verdict::Conflict => 3,
             Verdict::Budget => 5,
+            Verdict::Policy => 6,
             Verdict::Signal(signal) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(2)),
         }
     }
@@ -85,7 +89,7 @@ pub(crate) fn of(level: &Level, whole: &Whole) -> Judged {
     Judged { verdict, reasons: found.into_iter().map(|(_, reason)| reason).collect() }
 }
 
-/// A signal outranks a budget, a budget a plain failure, and a plain failure a conflict: a
+/// A signal outranks a refusal, a refusal a budget, a budget a plain failure, and a plain failure a conflict: a
 /// conflict between answers means most where all were there.
 fn worst(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     let rank = |verdict: &Verdict| match verdict {
@@ -93,7 +97,8 @@ fn worst(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
         Verdict::Conflict => 1,
         Verdict::Failed => 2,
         Verdict::Budget => 3,
-        Verdict::Signal(_) => 4,
+        Verdict::Policy => 4,
+        Verdict::Signal(_) => 5,
     };
     verdicts.max_by_key(rank).unwrap_or(Verdict::Success)
 }
@@ -102,8 +107,11 @@ fn worst(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
 fn required(level: &Level) -> Vec<(Verdict, String)> {
     let calls = &level.plan.calls;
     let blamed = blamed(level);
-    let verdict = |position: usize| match level.store.get(position).map(|result| result.status) {
-        Some(Status::OverBudget) => Verdict::Budget,
+    let verdict = |position: usize| match level.store.get(position) {
+        Some(result) if result.status == Status::OverBudget => Verdict::Budget,
+        Some(result) if result.cause.as_ref().is_some_and(|cause| cause.code == NO_SANDBOX) => {
+            Verdict::Policy
+        }
         Some(_) | None => Verdict::Failed,
     };
     match &level.plan.require {

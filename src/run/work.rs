@@ -13,8 +13,9 @@ use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
+use crate::plan::workspace::Isolation;
 use crate::plan::{
-    Action, Agent, AgentKind, Cache, Call, Check, Command, CommandAgent, Computed, ModelAgent, Plan,
+    Action, Agent, AgentKind, Cache, Call, Check, Command, CommandAgent, Computed, ModelAgent, Plan, Sandbox,
 };
 
 /// What is to be done.
@@ -45,6 +46,12 @@ pub(crate) struct Program {
 pub(crate) struct Place {
     pub(crate) cwd: PathBuf,
     pub(crate) env: Vec<(String, String)>,
+    /// What the system lets it touch.
+    pub(crate) sandbox: Sandbox,
+    /// The plan's folder.
+    pub(crate) dir: PathBuf,
+    /// How far it is kept apart.
+    pub(crate) isolation: Isolation,
 }
 
 /// Rendered work with its place and scope.
@@ -73,7 +80,13 @@ impl Job {
 
     fn try_render(level: &Level, call: &Call, local: &Local) -> Result<Job, RenderError> {
         let scope = level.scope(Some(call), local)?;
-        let place = Place { cwd: level.cwd(call, &scope)?, env: level.env(call, &scope)? };
+        let place = Place {
+            cwd: level.cwd(call, &scope)?,
+            env: level.env(call, &scope)?,
+            sandbox: call.sandbox.clone(),
+            dir: level.plan.dir.clone(),
+            isolation: call.workspace.isolation,
+        };
         let work = match &call.action {
             Action::Prompt { prompt, agent } => Work::Prompt {
                 prompt: prompt.render(&scope, Destination::Prompt)?.text,
@@ -267,6 +280,7 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
             Check::Ask(question) => format!("?{}", question.source),
             Check::Command(command) => source(command),
         }),
+        "sandbox": call.sandbox.is_on().then_some(&call.sandbox),
         "workspace": call.workspace.isolation.is_own().then(|| json!([
             call.workspace.isolation.as_str(),
             call.workspace.base.as_str(),

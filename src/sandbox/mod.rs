@@ -45,6 +45,8 @@ pub struct Sandbox(Arc<How>);
 enum How {
     /// The person accepted that nothing is enforced.
     Off,
+    /// Nobody found out what the system can.
+    Untried,
     /// Through this program, as the report says that the system can.
     On { exe: PathBuf, report: Report },
 }
@@ -61,9 +63,15 @@ impl Sandbox {
         Sandbox(Arc::new(How::Off))
     }
 
+    /// One that starts nothing that is to be confined: for whoever has nothing of that kind, or did
+    /// not find out whether it can be had.
+    pub fn untried() -> Sandbox {
+        Sandbox(Arc::new(How::Untried))
+    }
+
     /// False where nothing is enforced because the person said so.
     pub fn is_on(&self) -> bool {
-        matches!(&*self.0, How::On { .. })
+        !matches!(&*self.0, How::Off)
     }
 
     /// The same program, started under a policy.
@@ -75,10 +83,19 @@ impl Sandbox {
     /// # Errors
     /// [`Unavailable`] when the system cannot enforce the policy. Nothing was started.
     pub fn wrap(&self, mut spec: Spec, policy: &Policy) -> Result<Spec, Unavailable> {
-        let How::On { exe, report } = &*self.0 else { return Ok(spec) };
         if policy.mode == Mode::Off {
             return Ok(spec);
         }
+        let (exe, report) = match &*self.0 {
+            How::Off => return Ok(spec),
+            How::Untried => {
+                return Err(Unavailable {
+                    problem: "nobody found out whether it can".to_owned(),
+                    help: "this program has to ask `sandbox::available` first".to_owned(),
+                });
+            }
+            How::On { exe, report } => (exe, report),
+        };
         let tier = report.tier.ok_or_else(|| report.unavailable())?;
         let protect = policy.protected();
         if let Some(link) = protect.iter().find(|path| path.is_symlink()) {

@@ -32,6 +32,7 @@ fn ask(prompt: &str) -> Ask {
         deadline: Instant::now() + Duration::from_secs(60),
         idle_timeout: None,
         cwd: std::env::temp_dir(),
+        policy: fanout::sandbox::Policy::default(),
         env: Vec::new(),
         thread: None,
         last_try: false,

@@ -9,6 +9,7 @@ mod canary;
 mod disk;
 mod docs;
 mod doctor;
+mod escapes;
 mod faults;
 mod fuzz;
 mod interrupted;

@@ -11,7 +11,7 @@ use crate::graph::{CallGraph, Range};
 use crate::plan::workspace::Base;
 use crate::plan::{
     Accept, Action, Call, Check, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt,
-    OutputSpec, Overflow, Pass, Plan, RetryOn,
+    OutputSpec, Overflow, Pass, Plan, RetryOn, Sandbox,
 };
 
 /// Everything about one call, in the order of the plan language's page.
@@ -65,6 +65,9 @@ pub(super) fn rows(
             ],
         ),
     });
+    if works(call) {
+        rows.push(sandbox(&call.sandbox));
+    }
     rows.push(pass(&call.pass));
     rows.push(Row::new("tags", json!(call.tags)).default_if(call.tags.is_empty()));
     rows
@@ -239,6 +242,22 @@ fn output(output: &OutputSpec) -> Row {
             Row::optional("schema", output.schema.as_ref().map(|schema| (**schema).clone())),
             Row::new("max_bytes", unit::bytes(output.max_bytes)).default_if(output.max_bytes.0 == 1 << 20),
             Row::optional("file", output.file.as_ref().map(|file| json!(*file.source))),
+        ],
+    )
+}
+
+fn sandbox(sandbox: &Sandbox) -> Row {
+    if !sandbox.is_on() {
+        return Row::new("sandbox", json!("off")).default_if(true);
+    }
+    Row::map(
+        "sandbox",
+        vec![
+            Row::new("mode", json!(sandbox.mode.as_str())),
+            Row::new("network", json!(sandbox.network)).default_if(!sandbox.network),
+            Row::new("read", json!(sandbox.read)).default_if(sandbox.read.is_empty()),
+            Row::new("write", json!(sandbox.write)).default_if(sandbox.write.is_empty()),
+            Row::new("env", json!(sandbox.env)).default_if(sandbox.env.is_empty()),
         ],
     )
 }

@@ -10,6 +10,7 @@ mod order;
 mod paste;
 mod program;
 mod reconcile;
+mod untrusted;
 mod unused;
 mod workspace;
 
@@ -51,6 +52,7 @@ lints! {
     ONE_AT_A_TIME = "W0315", "`concurrency: 1` over calls that could run side by side";
     EMPTY_REQUIRE = "W0316", "a `require` that always holds, or never";
     IGNORED_BUT_NEEDED = "W0317", "a call with `on_error: ignore` on whose success others insist";
+    UNTRUSTED_TO_OUTSIDE = "W0318", "what strangers wrote, secrets and a way out on one path";
 }
 
 /// What lints know beyond the plan.
@@ -87,6 +89,7 @@ fn lint_one(plan: &Plan, graph: &CallGraph, context: &LintContext, found: &mut V
     order::lint(plan, graph, &expansion, found);
     paste::lint(plan, found);
     workspace::lint(plan, graph, found);
+    untrusted::lint(plan, graph, found);
     limit::lint(plan, graph, &expansion, found);
     agent::lint(plan, context, found);
     reconcile::lint(plan, found);

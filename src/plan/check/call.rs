@@ -8,14 +8,12 @@ use super::agents::Agents;
 use super::budget;
 use super::expand;
 use super::needs::Needs;
-use super::output;
-use super::workspace;
 use super::{Scope, at_least_one};
+use super::{output, sandbox, workspace};
 use crate::id::CallId;
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::call::{
-    CacheFile, CallFile, OnErrorWord, OnInterruptWord, OutputUse, RepeatFile, RetryWord, SandboxFile,
-    SandboxWord,
+    CacheFile, CallFile, OnErrorWord, OnInterruptWord, OutputUse, RepeatFile, RetryWord,
 };
 use crate::plan::file::value::{Text, Time};
 use crate::plan::load::Load;
@@ -120,6 +118,7 @@ pub(super) fn check(
         | Action::Ask { .. }
         | Action::Stop { .. } => None,
     });
+    let sandbox = sandbox::read(load, file.sandbox.take(), &action, workspace.isolation);
     let call = Call {
         id,
         at: name.at,
@@ -134,6 +133,7 @@ pub(super) fn check(
         concurrency,
         background: file.background.is_some_and(|background| background.value),
         cwd,
+        sandbox,
         env,
         stdin,
         timeout,
@@ -200,16 +200,7 @@ pub(super) fn merge_parts(call: &mut CallFile, defaults: &CallFile) {
 }
 
 fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
-    let sandbox = file.sandbox.as_ref().filter(|sandbox| match &sandbox.value {
-        SandboxFile::Mode(mode) => *mode != SandboxWord::Off,
-        SandboxFile::Full(file) => {
-            file.mode.as_ref().is_some_and(|mode| mode.value != SandboxWord::Off) || file.network.is_some()
-        }
-    });
-    let rows = [
-        (sandbox.map(|field| field.at), unbuilt::SANDBOX),
-        (file.session.as_ref().map(|field| field.key), unbuilt::SESSION),
-    ];
+    let rows = [(file.session.as_ref().map(|field| field.key), unbuilt::SESSION)];
     for (at, row) in rows {
         if let Some(at) = at {
             load.fault(row.refuse(at));
@@ -230,6 +221,7 @@ fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
         ("with", file.wrote("plan"), "a call with `plan`"),
         ("default", file.wrote("ask"), "a call with `ask`"),
         ("as", each, "a call with `for_each`"),
+        ("sandbox", file.wrote("prompt") || file.wrote("run"), "a call with a `prompt` or `run`"),
         ("join", expanded, MANY),
         ("concurrency", expanded, MANY),
     ];

@@ -22,6 +22,7 @@ mod places;
 mod program;
 mod providers;
 mod reconcile;
+mod sandbox;
 mod text;
 mod top;
 mod vars;

@@ -66,7 +66,7 @@ record! {
         isolation: IsolationWord,
         /// How its own workspace is made, with `isolation: worktree` or `clone`.
         workspace: WorkspaceFile,
-        /// What the system lets it touch. Default: `off` for `run`.
+        /// What the system lets it touch. Default: `off`, and `workspace-write` for agents of this process that run commands or write.
         sandbox: SandboxFile,
         /// Working directory, relative to the plan's folder.
         cwd: Text,
@@ -264,10 +264,16 @@ words! {
 record! {
     /// What the system lets a call touch.
     struct SandboxRecord {
-        /// The files.
-        mode: SandboxWord = required,
-        /// The network.
+        /// The files. Default: `workspace-write`.
+        mode: SandboxWord,
+        /// The network. Default: false.
         network: bool,
+        /// Beneath these it reads, too: absolute, from the plan's folder, or `~/…`.
+        read: OneOrMany<At<String>>,
+        /// Beneath these it writes, too.
+        write: OneOrMany<At<String>>,
+        /// Names of variables that it takes over from fanout's environment; `X_*` for all that begin so.
+        env: OneOrMany<At<String>>,
     }
 }
 

@@ -14,6 +14,7 @@ mod graph;
 mod hostile;
 mod keys;
 mod reconcile;
+mod sandbox;
 mod tour;
 mod unbuilt;
 mod vars;

@@ -12,7 +12,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
         (top("limits: { depth: 1 }"), "depth"),
         (top("limits: { background: detach }"), "detach"),
         (call("run: x\nisolation: read-only"), "read-only"),
-        (call("run: x\nsandbox: read-only"), "read-only"),
         (call("prompt: x\nsession: s"), "session"),
         (agent("{ tools: [read] }"), "tools"),
     ];

@@ -4,7 +4,7 @@
 //! afterwards, and the calls for it refused.
 
 use std::ffi::CStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::StatVfsMountFlags;
@@ -40,7 +40,7 @@ pub(super) fn enter(launch: &Launch) -> Result<(), Fault> {
     rights::hand_on(CapabilitySet::SYS_ADMIN)
 }
 
-/// Mounts of its own: what is protected read-only, a table with its own processes, shared memory.
+/// Mounts of its own: all read-only but what is written, a table with its own processes, shared memory.
 pub(super) fn mount(launch: &Launch) -> Result<(), Fault> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(at("a mount namespace"))?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
@@ -50,15 +50,38 @@ pub(super) fn mount(launch: &Launch) -> Result<(), Fault> {
     // of which Landlock leaves nothing but names and numbers.
     let _ = mount_new(c"proc", c"/proc", c"proc", plain, None);
     let _ = mount_new(c"tmpfs", c"/dev/shm", c"tmpfs", plain, SHARED_MEMORY);
-    for path in &launch.protect {
-        for open in launch.write.iter().filter(|open| open.starts_with(path)) {
-            mount_bind_recursive(open, open).map_err(at("a folder to write in"))?;
-        }
-        mount_bind_recursive(path, path).map_err(at("a protected path"))?;
-        let flags = MountFlags::BIND | MountFlags::RDONLY | kept(path)?;
-        mount_remount(path, flags, c"").map_err(at("a protected path"))?;
+    let points = points()?;
+    // What is written stays as it is, on mounts of its own.
+    let writable = launch.write.iter().chain(launch.protect.iter());
+    for path in writable.filter(|path| path.exists()) {
+        mount_bind_recursive(path, path).map_err(at("a folder to write in"))?;
     }
-    Ok(())
+    for path in points.iter().filter(|path| !launch.write.iter().any(|open| path.starts_with(open))) {
+        let made = read_only(path);
+        // What covers another mount, or is closed to this user, is out of reach by Landlock alone.
+        if path == Path::new("/") {
+            made?;
+        }
+    }
+    for path in &launch.protect {
+        read_only(path)?;
+    }
+    // Where this process stands is on the mount that was there before.
+    let here = std::env::current_dir().map_err(at("its folder"))?;
+    std::env::set_current_dir(here).map_err(at("its folder"))
+}
+
+fn read_only(path: &Path) -> Result<(), Fault> {
+    let flags = MountFlags::BIND | MountFlags::RDONLY | kept(path)?;
+    mount_remount(path, flags, c"").map_err(at("a protected path"))
+}
+
+/// Where something is mounted (proc_pid_mountinfo(5): the fifth field, with `\040` for a space).
+fn points() -> Result<Vec<PathBuf>, Fault> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").map_err(at("the mounts"))?;
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    let points = points.map(|point| PathBuf::from(point.replace("\\040", " ")));
+    Ok(points.filter(|point| !point.starts_with("/proc") && !point.starts_with("/dev/shm")).collect())
 }
 
 /// What a mount has already, and a new user may not take away from it.

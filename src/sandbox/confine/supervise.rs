@@ -97,7 +97,10 @@ pub(super) fn die(number: Option<OsString>) -> u8 {
     // The memory of this process is of no interest to anybody.
     let _ = rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     if let Some(signal) = Signal::from_named_raw(number) {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+        // The first one may only take away a handler that the language's runtime has put there.
+        for _ in 0..2 {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+        }
     }
     128 | u8::try_from(number).unwrap_or(0)
 }

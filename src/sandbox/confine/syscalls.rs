@@ -127,6 +127,9 @@ pub(super) fn restrict(launch: &Launch) -> Result<(), Fault> {
 fn filters(launch: &Launch) -> Result<Vec<BpfProgram>, BackendError> {
     let mut refused: Rules = REFUSED.iter().chain(REFUSED_HERE).map(|call| (*call, Vec::new())).collect();
     if !launch.namespaces {
+        // Others of this user can be named, so their limits and priorities are out of reach.
+        refused.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![is_not(0, 0)?])?]);
+        refused.insert(libc::SYS_setpriority, vec![SeccompRule::new(vec![is_not(1, 0)?])?]);
         refused.extend(SHARED_BY_NUMBER.iter().map(|call| (*call, Vec::new())));
     }
     let flags =
