@@ -86,7 +86,7 @@ calls:
   out: {{ run: cat forms.txt }}
   err: {{ run: "cat forms.txt >&2; exit 3", on_error: ignore }}
   env: {{ run: 'printf "%s" "$LAB_API_KEY$OWN"', env: {{ OWN: "{{{{ vars.given }}}}", LAB_API_KEY: "{{{{ env.LAB_API_KEY }}}}" }} }}
-  wrapped: {{ run: 'printf %s "$LAB_API_KEY" | base64 -w 8; printf %s "$LAB_API_KEY" | od -An -tx1', env: {{ LAB_API_KEY: "{{{{ env.LAB_API_KEY }}}}" }} }}
+  wrapped: {{ run: 'printf %s "$LAB_API_KEY" | base64 -w 8; printf %s "$LAB_API_KEY" | od -An -tx1 | tr -d " \\n"', env: {{ LAB_API_KEY: "{{{{ env.LAB_API_KEY }}}}" }} }}
   json: {{ run: cat forms.json, output: {{ format: json }} }}
   keys: {{ run: cat keys.json, output: {{ format: json }} }}
   each: {{ for_each: "{{{{ vars.items }}}}", run: [printf, '%s', "{{{{ item }}}}"] }}
