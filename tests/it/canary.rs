@@ -28,11 +28,8 @@ fn forms() -> Vec<(&'static str, String)> {
         text
     });
     let json = serde_json::to_string(CANARY).unwrap();
-    // What stays the same wherever the key stands in a longer text that is encoded.
-    let inside = |before: &str| {
-        let whole = STANDARD.encode(format!("{before}{CANARY}"));
-        whole[4..whole.len() - 4].to_owned()
-    };
+    // The key in a longer text that is encoded.
+    let inside = |before: &str| STANDARD.encode(format!("{before}{CANARY}"));
     vec![
         ("plain", CANARY.to_owned()),
         ("base64", STANDARD.encode(bytes)),
@@ -53,7 +50,9 @@ fn assert_clean(name: &str, surface: &str) {
     let joined: String = surface.chars().filter(|c| !c.is_whitespace()).collect();
     for (form, text) in forms() {
         for (how, surface) in [("", surface), (" (joined)", &joined)] {
-            if let Some(at) = surface.find(&text) {
+            // Of the key in a longer text, the groups at its ends belong to both.
+            let text = if form.contains(" in") { &text[4..text.len() - 4] } else { text.as_str() };
+            if let Some(at) = surface.find(text) {
                 let from = surface.floor_char_boundary(at.saturating_sub(80));
                 panic!("{name}: the key as {form}{how} in …{}", &surface[from..at + text.len()]);
             }
@@ -87,7 +86,7 @@ calls:
   out: {{ run: cat forms.txt }}
   err: {{ run: "cat forms.txt >&2; exit 3", on_error: ignore }}
   env: {{ run: 'printf "%s" "$LAB_API_KEY$OWN"', env: {{ OWN: "{{{{ vars.given }}}}", LAB_API_KEY: "{{{{ env.LAB_API_KEY }}}}" }} }}
-  wrapped: {{ run: 'printf %s "$LAB_API_KEY" | base64 -w 8; printf %s "$LAB_API_KEY" | od -An -tx1', env: {{ LAB_API_KEY: "{{{{ env.LAB_API_KEY }}}}" }} }}
+  wrapped: {{ run: 'printf %s "$LAB_API_KEY" | base64 -w 8; printf %s "$LAB_API_KEY" | od -An -tx1 | tr -d " \\n"', env: {{ LAB_API_KEY: "{{{{ env.LAB_API_KEY }}}}" }} }}
   json: {{ run: cat forms.json, output: {{ format: json }} }}
   keys: {{ run: cat keys.json, output: {{ format: json }} }}
   each: {{ for_each: "{{{{ vars.items }}}}", run: [printf, '%s', "{{{{ item }}}}"] }}
@@ -96,7 +95,7 @@ calls:
   job: {{ background: true, run: cat forms.txt }}
   asked: {{ ask: "Is it {{{{ vars.given }}}}?", default: "{canary_yaml}" }}
   found: {{ run: cat finding.json, output: {{ format: json }} }}
-  bad: {{ needs: [out], run: [sh, -c, 'echo "$0" >&2; exit 4', "{{{{ calls.out.output }}}}"], retry: {{ attempts: 2, on: [exit_status], delay: 1ms }} }}
+  bad: {{ needs: [out], run: [sh, -c, 'echo "$0" >&2; exit 4', "{{{{ calls.out.output }}}}"], retries: 1 }}
 reconcile: {{ strategy: merge, of: [found] }}
 report: {{ html: out/report.html, junit: out/junit.xml, sarif: out/report.sarif, markdown: out/report.md, json: out/report.json }}
 "#,

@@ -27,16 +27,17 @@ fn hostile() -> Folder {
     let finding = r#"[{"file":"../x\u0000<&\"","line":3,"message":"]]></x>\u001b[0m\u202e","severity":"HIGH","rule":"a b]]>"},
         {"file":"src/ä b.rs","line":7,"endLine":9,"column":2,"message":"fine","severity":"nit"},
         {"file":"src/c.rs","line":"12","message":"","severity":null}]"#;
-    let folder = Folder::with_plan(&format!(
+    let folder = Folder::with_plan(
         "name: \"hostile ]]> <&\\\"\"\ndescription: \"\\e[2J <b>\"\ncalls:\n  \
-         good: {{ description: '<b>]]>', run: \"printf '{nasty}'\" }}\n  \
-         bad: {{ run: \"printf '{nasty}' >&2; exit 3\", retry: {{ attempts: 2, on: [exit_status], delay: 10ms }} }}\n  \
-         late: {{ run: sleep 30, timeout: 200ms }}\n  \
-         after: {{ needs: [bad], run: echo never }}\n  \
-         each: {{ for_each: ['<a>', '\"]]>'], run: [printf, '%s', '{{{{ item }}}}'], check: 'true' }}\n  \
-         found: {{ run: cat findings.json, output: {{ format: json }} }}\n\
-         reconcile: {{ strategy: merge, of: [found] }}\n",
-    ));
+         good: { description: '<b>]]>', run: sh nasty.sh }\n  \
+         bad: { run: 'sh nasty.sh >&2; exit 3', retries: 1 }\n  \
+         late: { run: sleep 30, timeout: 200ms }\n  \
+         after: { needs: [bad], run: echo never }\n  \
+         each: { for_each: ['<a>', '\"]]>'], run: [printf, '%s', '{{ item }}'], check: 'true' }\n  \
+         found: { run: cat findings.json, output: { format: json } }\n\
+         reconcile: { strategy: merge, of: [found] }\n",
+    );
+    folder.write("nasty.sh", &format!("printf '{nasty}'"));
     folder.write("findings.json", finding);
     let ran = folder.run(&["run", "plan.yaml"]);
     assert_eq!(ran.code, 1, "{}\n{}", ran.out, ran.err);
@@ -67,7 +68,11 @@ fn junit_is_valid_by_the_schema_of_jenkins() {
 fn sarif_is_valid_by_the_schema_of_oasis() {
     let path = "node/node_modules/@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json";
     let Some(schema) = installed(path) else { return };
-    let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let mut schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    // Its own pattern for this field is no regular expression: a bracket closes that none opened.
+    for part in ["run", "toolComponent"] {
+        schema["definitions"][part]["properties"]["language"].as_object_mut().unwrap().remove("pattern");
+    }
     let validator = jsonschema::options().build(&schema).unwrap();
     let folder = hostile();
     let sarif: Value =
