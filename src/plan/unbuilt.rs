@@ -34,7 +34,6 @@ macro_rules! unbuilt {
 
 unbuilt! {
     DETACH = "`background: detach`", "write `wait` or `cancel`";
-    READ_ONLY = "`isolation: read-only` for a program", "write `isolation: clone`: what it changes there reaches nobody unless you apply it";
     PROGRAM_TOOLS = "`tools` of a command-line agent", "remove it; `args` takes the program's own flags for that";
     SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
 }

@@ -3,7 +3,7 @@
 //! Invariants: a path is walked one name at a time, each name opened relative to the handle of
 //! the folder before it and never through a link, so that nobody who moves, renames or links
 //! anything meanwhile can lead the walk out; links are read and walked by the same rules;
-//! nothing inside a `.git` is written.
+//! nothing inside a `.git`, `.fanout` or `.claude` is written.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -30,13 +30,16 @@ pub(super) struct Beneath {
     folder: OwnedFd,
 }
 
+/// Folders in which nothing is written, wherever they are: what stands there is run or believed by others.
+const KEPT: &[&str] = &[".git", ".fanout", ".claude"];
+
 /// Why a path cannot be used. Each names the path as it was given.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error("`{0}` is outside the workspace: name a path inside it, relative to its root")]
     Outside(String),
-    #[error("`{0}` is inside `.git`, which is not written to: use git itself")]
-    Git(String),
+    #[error("`{0}` is inside `{1}`, which no tool writes to")]
+    Kept(String, &'static str),
     #[error("there is no `{0}`")]
     Missing(String),
     #[error("`{0}` is a folder")]
@@ -117,8 +120,9 @@ impl Beneath {
                 way.pop().ok_or_else(|| Refused::Outside(given.clone()))?;
                 continue;
             }
-            if purpose.writes() && name.eq_ignore_ascii_case(".git") {
-                return Err(Refused::Git(given));
+            let is_kept = |kept: &&&str| name.eq_ignore_ascii_case(kept);
+            if let Some(kept) = KEPT.iter().find(is_kept).filter(|_| purpose.writes()) {
+                return Err(Refused::Kept(given, kept));
             }
             let here = way.last().map_or(self.folder.as_fd(), |(folder, _)| folder.as_fd());
             let link = match fs::readlinkat(here, &name, Vec::new()) {

@@ -4,6 +4,7 @@
 //! taken away ([`Store::rescue`] first); what an agent put into its own `.git` is never
 //! read by this program.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -92,15 +93,19 @@ impl Store {
         Place { root: self.folder(name), name: name.to_owned(), start, store: Arc::clone(self) }
     }
 
-    /// The workspaces that are there, by name.
+    /// The workspaces of which something is there, by name: a folder, or the mark of a branch that a
+    /// kill left behind after its folder was gone.
     pub(super) fn names(&self) -> Vec<String> {
         let prefix = format!("{}-", self.run);
-        let entries = std::fs::read_dir(self.dir.join("at")).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut names: Vec<String> =
-            names.filter_map(|name| name.strip_prefix(&prefix).map(str::to_owned)).collect();
-        names.sort_unstable();
-        names
+        let within = |folder: &str| {
+            let entries = std::fs::read_dir(self.dir.join(folder)).into_iter().flatten().flatten();
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<String>>()
+        };
+        let (folders, marks) = (within("at"), within("index"));
+        let folders = folders.iter().filter_map(|name| name.strip_prefix(&prefix));
+        let marks = marks.iter().filter_map(|name| name.strip_suffix(".commit"));
+        let names: BTreeSet<&str> = folders.chain(marks).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// Saves what a killed process's workspace holds, then takes it away. `None` if there was nothing in it.
@@ -148,6 +153,8 @@ impl Store {
             // Only where it still is where it began: with the old value, git looks itself.
             let (there, tip) = git.ask(["rev-parse", "--verify", "--quiet", &reference]).await?;
             if there && String::from_utf8_lossy(&tip).trim() == base {
+                // Git's own locks on references give up under many at once.
+                let _one = self.adding.lock().await;
                 again(|| git.run(["update-ref", "-d", &reference, base])).await?;
             }
         }

@@ -53,8 +53,11 @@ fn a_run_in_the_background_is_listed_watched_and_waited_for_and_its_exit_status_
         assert!(seen.out.contains("hello from first"), "{}", seen.out);
         // Nothing is lost to those who look later.
         folder.run(&["wait", &id]).expect_code(code);
-        let log = folder.read(&format!(".fanout/runs/{id}/run.log"));
-        assert!(log.contains("hello from first") && log.contains(&format!("exit={code}")), "{log}");
+        // What it says in the end is printed once the run is over, and so perhaps after that was heard.
+        eventually("the log is whole", || {
+            let log = folder.read(&format!(".fanout/runs/{id}/run.log"));
+            log.contains("hello from first") && log.contains(&format!("exit={code}"))
+        });
     }
 }
 

@@ -184,3 +184,21 @@ fn what_works_in_a_clone_is_confined_and_commits_there_with_and_without_namespac
         assert_eq!(folder.read("file"), "one\n");
     }
 }
+
+#[test]
+fn a_program_with_read_only_isolation_looks_and_cannot_write_unless_the_person_says_otherwise() {
+    let plan = "calls:\n  look: { run: \"cat in; echo mine > in || echo refused\", isolation: read-only }\n";
+    for (options, after) in [(&[][..], "theirs\n"), (&["--no-sandbox"][..], "mine\n")] {
+        let folder = Folder::with_plan(plan);
+        folder.write("in", "theirs\n");
+        let mut all = vec!["run", "plan.yaml", "--json"];
+        all.extend(options);
+        let ran = folder.run(&all).expect_code(0);
+        let seen = crate::support::outcomes(&crate::support::parse_lines(&ran.out));
+        assert!(seen["look"]["output"]["text"].as_str().unwrap().starts_with("theirs"), "{}", ran.out);
+        assert_eq!(folder.read("in"), after, "{options:?}");
+    }
+    let wrong = "calls:\n  a: { run: x, isolation: read-only, sandbox: workspace-write }\n";
+    let ran = Folder::with_plan(wrong).run(&["validate", "plan.yaml"]).expect_code(2);
+    assert!(ran.err.contains("exclude each other"), "{}", ran.err);
+}

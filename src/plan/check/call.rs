@@ -105,7 +105,7 @@ pub(super) fn check(
     let budget = budget::of_call(load, file.limits.take());
     let tags = file.tags.take().map_or_else(Vec::new, |tags| tags.value.0);
     let (Some(id), Some(action)) = (id, action) else { return CheckedCall { needs, call: None } };
-    workspace::settle(load, &mut workspace, &action);
+    workspace::settle(&mut workspace, &action);
     if cwd.is_none() {
         workspace::survey(load, &workspace, &scope.place.dir);
     }

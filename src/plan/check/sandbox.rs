@@ -18,15 +18,28 @@ pub(super) fn read(
     isolation: Isolation,
 ) -> Sandbox {
     let must = can_change(action);
+    let read_only = isolation == Isolation::ReadOnly && (must || is_program(action));
     let Some(file) = file else {
-        let on = must || isolation == Isolation::Clone;
-        return if on { Sandbox::of(SandboxMode::WorkspaceWrite) } else { Sandbox::off() };
+        return if read_only {
+            // Only its files are meant; whoever looks around may still ask elsewhere.
+            Sandbox { network: !must, ..Sandbox::of(SandboxMode::ReadOnly) }
+        } else if must || isolation == Isolation::Clone {
+            Sandbox::of(SandboxMode::WorkspaceWrite)
+        } else {
+            Sandbox::off()
+        };
     };
     let at = file.at;
     let sandbox = match file.value {
         SandboxFile::Mode(word) => Sandbox::of(mode(word)),
         SandboxFile::Full(record) => full(load, *record),
     };
+    if read_only && sandbox.mode != SandboxMode::ReadOnly {
+        let message = "`isolation: read-only` and this sandbox exclude each other";
+        let fault = Diagnostic::error(code::CONTRADICTION, at, message);
+        load.fault(fault.help("write `sandbox: read-only`, or remove one of them"));
+        return Sandbox::of(SandboxMode::ReadOnly);
+    }
     if sandbox.is_on() {
         return sandbox;
     }
@@ -38,6 +51,22 @@ pub(super) fn read(
         ));
     }
     Sandbox::off()
+}
+
+/// True for a call that starts a program of its own.
+fn is_program(action: &Action) -> bool {
+    match action {
+        Action::Run(_) => true,
+        Action::Prompt { agent, .. } => match agent.kind {
+            AgentKind::Command(_) => true,
+            AgentKind::Model(_) => false,
+        },
+        Action::Plan { .. }
+        | Action::Reconcile(_)
+        | Action::Value(_)
+        | Action::Ask { .. }
+        | Action::Stop { .. } => false,
+    }
 }
 
 /// True for an agent of this process with tools that run commands or write files.

@@ -11,7 +11,7 @@ use crate::plan::read::At;
 use crate::plan::record::Record as _;
 use crate::plan::template::{Destination, Mention, Names};
 use crate::plan::workspace::{Base, Isolation, Workspace};
-use crate::plan::{Action, AgentKind, Check, code, unbuilt};
+use crate::plan::{Action, Check, code};
 
 /// Takes the keys of a call that say where it works.
 ///
@@ -86,31 +86,9 @@ pub(super) fn survey(load: &mut Load<'_>, workspace: &Workspace, dir: &std::path
 }
 
 /// Fills in the default, which is known once it is known who works.
-pub(super) fn settle(load: &mut Load<'_>, workspace: &mut Workspace, action: &Action) {
-    match (action, workspace.at) {
-        (Action::Prompt { agent, .. }, None) => workspace.isolation = Isolation::of(agent),
-        (Action::Prompt { agent, .. }, Some(at)) if workspace.isolation == Isolation::ReadOnly => {
-            let program = match &agent.kind {
-                AgentKind::Command(_) => true,
-                AgentKind::Model(_) => Isolation::of(agent) != Isolation::ReadOnly,
-            };
-            if program {
-                load.fault(unbuilt::READ_ONLY.refuse(at));
-            }
-        }
-        (Action::Run(_), Some(at)) if workspace.isolation == Isolation::ReadOnly => {
-            load.fault(unbuilt::READ_ONLY.refuse(at));
-        }
-        (
-            Action::Prompt { .. }
-            | Action::Run(_)
-            | Action::Plan { .. }
-            | Action::Reconcile(_)
-            | Action::Value(_)
-            | Action::Ask { .. }
-            | Action::Stop { .. },
-            _,
-        ) => {}
+pub(super) fn settle(workspace: &mut Workspace, action: &Action) {
+    if let (Action::Prompt { agent, .. }, None) = (action, workspace.at) {
+        workspace.isolation = Isolation::of(agent);
     }
 }
 

@@ -9,7 +9,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let agent = |keys: &str| format!("agents: {{ x: {keys} }}\ncalls: {{ a: {{ run: x }} }}\n");
     let table = [
         (top("limits: { background: detach }"), "detach"),
-        (call("run: x\nisolation: read-only"), "read-only"),
         (agent("{ command: claude, tools: [read] }"), "tools"),
         (call("prompt: x\nsession: s"), "session"),
     ];

@@ -92,7 +92,7 @@ async fn nothing_inside_git_is_written() {
             (ToolGrant::Write, json!({ "path": path, "content": "x" })),
             (ToolGrant::Edit, json!({ "path": path, "old": "core", "new": "x" })),
         ] {
-            let refused = format!("`{path}` is inside `.git`, which is not written to: use git itself");
+            let refused = format!("`{path}` is inside `.git`, which no tool writes to");
             assert_eq!(workspace.call(grant, input).await, error(&refused));
         }
     }
