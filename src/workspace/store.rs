@@ -200,7 +200,7 @@ impl Store {
     pub(super) async fn persons_files_in(&self, index: &Path) -> Result<String, RepositoryError> {
         // A copy of the person's index knows which files are unchanged without reading them.
         let own = self.repository.git_dir.join("index");
-        let copied = std::fs::copy(&own, index).is_ok();
+        let copied = copy_with_its_time(&own, index).is_ok();
         let git = self.git().tree(self.root()).index(index);
         if !(copied && git.run(["diff-files", "--quiet", "--ignore-submodules=all"]).await.is_ok_or_differs())
         {
@@ -255,4 +255,12 @@ pub(super) fn make(folder: &Path) -> Result<(), RepositoryError> {
 
 pub(super) fn put(file: &Path, text: &str) -> Result<(), RepositoryError> {
     std::fs::write(file, text).map_err(RepositoryError::io(file))
+}
+
+/// Copies an index, its time included: by that git knows of which files it cannot tell without
+/// reading them, since they were written in the same second as the index.
+fn copy_with_its_time(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::copy(from, to)?;
+    let time = std::fs::metadata(from)?.modified()?;
+    std::fs::File::options().write(true).open(to)?.set_modified(time)
 }

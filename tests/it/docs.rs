@@ -133,7 +133,7 @@ fn every_fault_names_tests_that_exist() {
     unique.dedup();
     assert_eq!(unique, faults, "a fault has one number");
     assert!(faults.len() >= 60, "{} faults", faults.len());
-    for section in ["## Network", "## Streams", "## Limits and budgets", "## Processes"] {
+    for section in ["## Network", "## Streams", "## Gates and budgets", "## Processes"] {
         assert!(page.contains(section), "{section}");
     }
 }
