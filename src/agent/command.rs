@@ -259,7 +259,9 @@ impl Judged<'_> {
         let question = shown(question, MAX_MESSAGE);
         let denied = self.told.denied.contains(&question);
         let what = if denied {
-            format!("was denied a permission: {question}; give it in `tools`, or write `denied: continue`")
+            format!(
+                "was denied a permission: {question}; give the program's own flag for it in `args`, or write `denied: continue`"
+            )
         } else {
             format!("needs an answer that nobody can give: {question}")
         };

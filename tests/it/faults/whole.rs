@@ -76,7 +76,7 @@ fn within(folder: &Folder, mebibytes: usize) -> Ran {
 
 #[test]
 fn a_bomb_and_an_event_without_end_cost_one_call_and_bounded_memory() {
-    // Each would be a gigabyte; the two together have to do with less than half of one.
+    // Unpacked it would be a gigabyte; the whole process has 900 MiB of addresses.
     let bomb = bomb(b'[', 4_000_000);
     for api in ["anthropic", "openai-chat", "openai-responses", "gemini"] {
         let provider = Provider::start();
