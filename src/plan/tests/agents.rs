@@ -1,6 +1,7 @@
 //! Who makes a call, with which model, at which address.
 
 use super::*;
+use crate::unit::Tokens;
 
 fn in_environment(text: &str, environment: &[(&str, &str)]) -> Loaded {
     let vars = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

@@ -1,6 +1,9 @@
 //! The keys of a call: exactly one action, defaults, units, words.
 
+use std::time::Duration;
+
 use super::*;
+use crate::unit::{Bytes, Tokens};
 
 #[test]
 fn a_call_does_exactly_one_thing() {

@@ -1,5 +1,7 @@
 //! The examples of the plan language's own page.
 
+use std::time::Duration;
+
 use super::*;
 use crate::unit::Tokens;
 
