@@ -1,6 +1,6 @@
 //! The command line, as clap reads it. It decides nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -101,7 +101,7 @@ pub struct Reaper {
 /// Which plan, and what it is given.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// The plan file.
+    /// The plan file; `-` for standard input.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Set a var of the plan; may be repeated.
@@ -110,6 +110,21 @@ pub struct PlanArgs {
     /// Set vars from a YAML or JSON file; may be repeated, `--var` wins.
     #[arg(long, value_name = "FILE")]
     pub vars_file: Vec<PathBuf>,
+}
+
+/// What a plan from standard input is called; its folder is the current one.
+pub const PIPED: &str = "<stdin>";
+
+impl PlanArgs {
+    /// What the plan's file is called in what people read.
+    pub fn named(&self) -> &Path {
+        if self.is_piped() { Path::new(PIPED) } else { &self.plan }
+    }
+
+    /// True where the plan comes from standard input.
+    pub fn is_piped(&self) -> bool {
+        self.plan.as_os_str() == "-"
+    }
 }
 
 /// `fanout run`.

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::args::PlanArgs;
 use super::terminal::Terminal;
 use super::{Complaint, exit};
 
@@ -45,16 +46,18 @@ fn this() -> u32 {
 ///
 /// # Errors
 /// [`Complaint`] with the exit status of a run that could not be started; it has said why.
-pub fn start(terminal: &Terminal) -> Result<u8, Complaint> {
+pub fn start(plan: &PlanArgs, terminal: &Terminal) -> Result<u8, Complaint> {
     let failed = |error: std::io::Error| Complaint {
         code: exit::BUG,
         message: format!("cannot start a run in the background: {error}"),
     };
     let program = std::env::current_exe().map_err(failed)?;
+    // A plan that is piped in is read by the process in the background, before it gives its id.
+    let stdin = if plan.is_piped() { Stdio::inherit() } else { Stdio::null() };
     let mut child = Command::new(program)
         .args(std::env::args_os().skip(1))
         .env(MARK, this().to_string())
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(failed)?;

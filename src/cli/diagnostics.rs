@@ -8,6 +8,7 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use crate::plan::code;
 use crate::plan::diagnostic::{Diagnostic, Severity, Sources, Span};
 
 /// More than this are counted, not drawn.
@@ -127,7 +128,11 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, lines: &[Lines<'_>], rendere
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(&diagnostic.message).id(diagnostic.code);
-    let mut group = title.elements(snippets(diagnostic, sources, lines));
+    // A file that could not be read has no line to show; the message names it.
+    let unread = matches!(diagnostic.code, code::UNREADABLE | code::TOO_BIG)
+        && lines.get(usize::from(diagnostic.at.file)).is_some_and(|lines| lines.text.is_empty());
+    let snippets = if unread { Vec::new() } else { snippets(diagnostic, sources, lines) };
+    let mut group = title.elements(snippets);
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help));
     }

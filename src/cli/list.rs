@@ -119,11 +119,11 @@ impl<'a> Row<'a> {
         self.census.of(Status::Ok)
     }
 
-    /// Everything that ended neither well nor by being left out.
+    /// Everything that ended neither well nor by being left out or stopped.
     fn failed(&self) -> u32 {
         Status::ALL
             .into_iter()
-            .filter(|status| !matches!(status, Status::Ok | Status::Skipped))
+            .filter(|status| !matches!(status, Status::Ok | Status::Skipped | Status::Cancelled))
             .map(|status| self.census.of(status))
             .sum()
     }
@@ -148,6 +148,7 @@ impl<'a> Row<'a> {
                 "duration_ms": took(glance, now).as_millis() as u64,
                 "ok": self.ok(),
                 "failed": self.failed(),
+                "cancelled": self.census.of(Status::Cancelled),
                 "skipped": self.census.of(Status::Skipped),
                 "usage": glance.usage,
             }),
@@ -258,10 +259,9 @@ fn blocks(rows: &[Row<'_>], now: Timestamp, style: &Style) -> String {
                 }
                 let mut facts = vec![format!("{}, {} ago", row.word.as_str(), age(glance.started, now))];
                 facts.push(human_duration(took(glance, now)));
-                facts.push(match row.failed() {
-                    0 => format!("{} ok", row.ok()),
-                    failed => format!("{} ok, {failed} failed", row.ok()),
-                });
+                let others = [(row.failed(), "failed"), (row.census.of(Status::Cancelled), "cancelled")];
+                let others = others.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!(", {n} {word}"));
+                facts.push(format!("{} ok{}", row.ok(), others.collect::<String>()));
                 facts.extend(Row::spent(glance));
                 for line in wrapped(&facts, style) {
                     text.push_str(&format!("  {line}\n"));

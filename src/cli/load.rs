@@ -1,6 +1,7 @@
 //! Reads a plan for a subcommand and shows everything that is wrong with it.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::args::PlanArgs;
@@ -77,7 +78,14 @@ pub fn load_given(
     how: Loading,
     strict: bool,
 ) -> Result<Ready, Complaint> {
-    check(crate::plan::load(&args.plan, given), args, terminal, how, strict)
+    let loaded = if args.is_piped() {
+        let text = std::io::read_to_string(std::io::stdin().lock());
+        let text = text.map_err(|error| Complaint::usage(format!("standard input is no plan: {error}")))?;
+        crate::plan::load_text(&text, args.named(), given)
+    } else {
+        crate::plan::load(&args.plan, given)
+    };
+    check(loaded, args, terminal, how, strict)
 }
 
 /// As [`load_given`], quietly, for a text that is in memory; the file that it is named after need not
@@ -117,11 +125,11 @@ fn check(
             Ok(Ready { plan, graph, warnings, kept: Kept::of(&loaded.sources, &args.vars_file) })
         }
         _ if how == Loading::Json => Err(Complaint::usage("")),
-        _ => Err(Complaint::usage(verdict(&args.plan, errors, warnings))),
+        _ => Err(Complaint::usage(verdict(args.named(), errors, warnings))),
     }
 }
 
-fn verdict(file: &std::path::Path, errors: usize, warnings: usize) -> String {
+fn verdict(file: &Path, errors: usize, warnings: usize) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let found = match (errors, warnings) {
         (0, warnings) => format!("{}, and `--strict` makes them count", count(warnings, "warning")),
@@ -186,7 +194,7 @@ fn check_settings(
 }
 
 /// Asks those who make workspaces whether they can.
-fn check_workspace(folder: &std::path::Path, base: &Base) -> Result<(), SettingsFault> {
+fn check_workspace(folder: &Path, base: &Base) -> Result<(), SettingsFault> {
     let fault =
         |message: String, help: &str| SettingsFault { key: String::new(), message, help: help.to_owned() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::{Output, PlanArgs, Resume};
+use super::args::{Output, PIPED, PlanArgs, Resume};
 use super::forecast::{self, Forecast};
 use super::kept::Kept;
 use super::load::{self, Loading, Ready};
@@ -85,10 +85,12 @@ fn plan_of(earlier: &Past, kept: &Kept, terminal: &Terminal) -> Result<Ready, Co
     let given = load::given(&args)?;
     let mut ready = match (&kept.plan, args.plan.exists()) {
         (Some(text), false) => {
-            terminal.err(&format!(
-                "note: {} is gone; going on with the plan as it was when the run began\n",
-                args.plan.display()
-            ));
+            if !args.plan.ends_with(PIPED) {
+                terminal.err(&format!(
+                    "note: {} is gone; going on with the plan as it was when the run began\n",
+                    args.plan.display()
+                ));
+            }
             load::load_text(text, &args, &given, terminal)?
         }
         (Some(_) | None, _) => load::load_given(&args, &given, terminal, Loading::Quiet, false)?,

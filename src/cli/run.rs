@@ -39,7 +39,7 @@ use crate::workspace::Workspaces;
 /// [`Complaint`] when nothing was started, or the journal failed.
 pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     if options.detach && !detach::is_detached() {
-        return detach::start(terminal);
+        return detach::start(&options.plan, terminal);
     }
     if options.detach {
         detach::leave_session();
@@ -52,7 +52,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     let only = select::selection(&ready.plan, &ready.graph, &options.only)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let plan = Arc::clone(&ready.plan);
-    let named = options.plan.plan.clone();
+    let named = options.plan.named().to_owned();
     let detached = options.detach;
     let start = |listeners: Listeners| {
         let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
@@ -447,7 +447,11 @@ fn head(run: &RunId, plan: &Plan, graph: &CallGraph, named: &Path) -> RunStarted
         description: plan.description.clone(),
         goal: plan.goal.as_ref().map(|goal| goal.source.to_string()),
         plan: named.display().to_string(),
-        plan_path: std::fs::canonicalize(named).unwrap_or_else(|_| named.to_owned()).display().to_string(),
+        plan_path: std::fs::canonicalize(named)
+            .or_else(|_| std::path::absolute(named))
+            .unwrap_or_else(|_| named.to_owned())
+            .display()
+            .to_string(),
         vars: plan.given_vars.clone(),
         concurrency: plan.limits.concurrency,
         turns: u32::try_from(graph.turn_count()).unwrap_or(u32::MAX),

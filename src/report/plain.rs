@@ -52,7 +52,8 @@ impl News<'_> {
                 format!("run      {} \"{name}\" calls={calls} turns={turns} concurrency={limit}", head.run)
             }
             Event::RunResumed { .. } => {
-                format!("resume   done={} of {}", self.view.tally.done, self.view.tally.planned)
+                let ok = self.view.tally.by_status.get(&Status::Ok).copied().unwrap_or_default();
+                format!("resume   ok={ok} of {}", self.view.tally.planned)
             }
             Event::ResultsForgotten { calls } => {
                 let calls: Vec<&str> = calls.iter().map(CallId::as_str).collect();

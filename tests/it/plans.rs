@@ -1,6 +1,9 @@
 //! A plan is found wrong before it costs anything; the plans that ship are right.
 
-use crate::support::{Folder, repository};
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::support::{Folder, Ran, repository};
 
 const TEN: &str = "\
 version: 1
@@ -139,6 +142,42 @@ fn strict_makes_warnings_count() {
     assert!(folder.run(&["validate", "plan.yaml"]).expect_code(0).err.contains("unused"));
     folder.run(&["validate", "plan.yaml", "--strict"]).expect_code(2);
     folder.run(&["run", "plan.yaml", "--strict"]).expect_code(2);
+}
+#[test]
+fn a_plan_from_standard_input_runs_is_resumed_and_is_told_by_its_name() {
+    let folder = Folder::new();
+    let piped = |args: &[&str], plan: &str| {
+        let mut child = folder
+            .fanout(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(plan.as_bytes()).unwrap();
+        Ran::of(child.wait_with_output().unwrap())
+    };
+    let plan =
+        "calls:\n  a: { run: echo one }\n  b: { run: \"test -e there && echo {{ calls.a.output }}\" }\n";
+    let ran = piped(&["run", "-"], plan);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    folder.write("there", "");
+    let resumed = folder.run(&["resume"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.err);
+    assert!(
+        resumed.err.contains("resume   ok=1 of 2") && !resumed.err.contains("is gone"),
+        "{}",
+        resumed.err
+    );
+    let wrong = piped(&["validate", "-"], "calls:\n  a: { rum: ls }\n");
+    assert_eq!(wrong.code, 2);
+    assert!(
+        wrong.err.contains("--> <stdin>:2:8") && wrong.err.contains("<stdin> has 1 error"),
+        "{}",
+        wrong.err
+    );
+    let id = piped(&["run", "-", "--detach"], plan);
+    assert_eq!(folder.run(&["wait", id.out.trim()]).code, 0, "{}", id.err);
 }
 
 #[test]
