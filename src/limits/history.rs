@@ -3,7 +3,7 @@
 //! Invariant: a request that began and of which nothing more is known counts with all that
 //! was reserved for it: whoever was killed may be billed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::budget::Amount;
 use crate::event::Event;
@@ -14,6 +14,8 @@ use crate::id::{CallId, InstanceId};
 pub struct History {
     spent: HashMap<InstanceId, Amount>,
     open: HashMap<(InstanceId, u64), Amount>,
+    /// Instances that ended well.
+    done: HashSet<InstanceId>,
 }
 
 impl History {
@@ -42,6 +44,11 @@ impl History {
         if let Event::RunResumed { .. } = event {
             self.close();
         }
+        if let Event::CallFinished { instance, outcome, .. } = event
+            && outcome.is_ok()
+        {
+            self.done.insert(instance.clone());
+        }
     }
 
     /// Nobody is left who could say what became of those that are open.
@@ -59,6 +66,11 @@ impl History {
     /// By the whole run.
     pub fn of_run(&self) -> Amount {
         self.sum(|_| true)
+    }
+
+    /// How many instances of a call have ended well.
+    pub fn done(&self, call: &CallId) -> u32 {
+        self.done.iter().filter(|instance| instance.call == *call).count() as u32
     }
 
     /// By a call with all of its instances and all that they run.

@@ -2,7 +2,7 @@
 //!
 //! Invariants: places are handed out in the order they were asked for; a place is
 //! given back when its guard is dropped, however that happens; the count of calls
-//! made never passes the limit, under any interleaving.
+//! made and promised never passes the limit, under any interleaving.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +15,14 @@ pub struct Places {
     window: Arc<Semaphore>,
     made: Arc<AtomicU32>,
     most: u32,
+}
+
+/// Calls that are counted before they are made; those that are not made are given back when it is
+/// dropped.
+#[derive(Debug)]
+pub struct Promised {
+    made: Arc<AtomicU32>,
+    left: AtomicU32,
 }
 
 /// A place under the limit; dropping it gives it back.
@@ -38,9 +46,27 @@ impl Places {
 
     /// Counts one more call; false when that would be more than the limit.
     pub fn count_call(&self) -> bool {
-        self.made
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |made| (made < self.most).then_some(made + 1))
-            .is_ok()
+        self.add(1).is_ok()
+    }
+
+    /// Counts `count` calls that are to be made.
+    ///
+    /// # Errors
+    /// How many more may be made, where that is less: then none is counted.
+    pub fn promise(&self, count: u32) -> Result<Promised, u32> {
+        self.add(count)?;
+        Ok(Promised { made: Arc::clone(&self.made), left: AtomicU32::new(count) })
+    }
+
+    /// How many may be made at all.
+    pub fn most(&self) -> u32 {
+        self.most
+    }
+
+    fn add(&self, count: u32) -> Result<(), u32> {
+        let fits = |made: u32| made.checked_add(count).filter(|sum| *sum <= self.most);
+        let added = self.made.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits);
+        added.map(drop).map_err(|made| self.most.saturating_sub(made))
     }
 
     /// Waits for a place, first in `narrower` (the call's own `concurrency`), then in the run's window.
@@ -59,6 +85,19 @@ impl Places {
     }
 }
 
+impl Promised {
+    /// One of them is made; false when all of them are.
+    pub fn make(&self) -> bool {
+        self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+impl Drop for Promised {
+    fn drop(&mut self) {
+        self.made.fetch_sub(self.left.load(Ordering::Acquire), Ordering::AcqRel);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +106,19 @@ mod tests {
     fn the_count_of_calls_stops_at_the_limit() {
         let places = Places::new(1, 2);
         assert_eq!([places.count_call(), places.count_call(), places.count_call()], [true, true, false]);
+    }
+
+    #[test]
+    fn what_was_promised_is_there_and_what_was_not_made_comes_back() {
+        let places = Places::new(1, 10).with_made(2);
+        let promised = places.promise(6).unwrap();
+        assert_eq!(places.promise(3).unwrap_err(), 2);
+        assert_eq!([places.count_call(), places.count_call(), places.count_call()], [true, true, false]);
+        assert!(promised.make() && promised.make());
+        drop(promised);
+        assert_eq!(places.promise(5).unwrap_err(), 4);
+        let last = places.promise(4).unwrap();
+        assert_eq!([(); 5].map(|()| last.make()), [true, true, true, true, false]);
     }
 
     #[tokio::test]

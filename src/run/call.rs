@@ -13,6 +13,7 @@ use super::RunError;
 use super::instance::Instance;
 use super::level::{Level, Local};
 use super::results::{CallResult, InstanceResult, label};
+use super::seat::Promise;
 use super::steps;
 use super::stop::{Phase, Stop, Why};
 use super::work::template_cause;
@@ -42,12 +43,16 @@ pub(crate) async fn run(level: &Level, position: usize) -> Result<(), RunError> 
                 label: None,
                 local: Local::default(),
                 narrower: None,
+                promised: None,
                 enough: &alone,
                 depth: 0,
             };
             CallResult::single(instance.run().await?)
         }
-        Ok(Some(items)) => expanded(level, position, call, items).await?,
+        Ok(Some(items)) => match Promise::of(level, call, items.len()) {
+            Ok(promised) => expanded(level, position, call, items, promised.as_ref()).await?,
+            Err(cause) => unstarted(level, call, Outcome::ended(Status::OverBudget, cause)).await?,
+        },
         Err(outcome) => unstarted(level, call, outcome).await?,
     };
     let failed = !result.is_ok() && !matches!(result.status, Status::Skipped | Status::Cancelled);
@@ -152,6 +157,7 @@ async fn expanded(
     position: usize,
     call: &Call,
     items: Vec<Value>,
+    promised: Option<&Promise>,
 ) -> Result<CallResult, RunError> {
     let event_id = level.event_id(call);
     let sampled = matches!(call.expand, Some(Expand::Samples(_)));
@@ -175,9 +181,8 @@ async fn expanded(
             let index = index as u32;
             let local = Local { item: (!sampled).then_some(item), index: Some(index), ..Local::default() };
             let id = InstanceId::nth(event_id.clone(), index);
-            let (narrower, enough) = (narrower.as_ref(), &enough);
-            Instance { level, position, call, id, label: Some(label), local, narrower, enough, depth: 0 }
-                .run()
+            let (narrower, enough, label) = (narrower.as_ref(), &enough, Some(label));
+            Instance { level, position, call, id, label, local, narrower, promised, enough, depth: 0 }.run()
         })
         .collect();
     let mut finished = Vec::with_capacity(running.len());

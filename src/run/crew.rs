@@ -199,6 +199,7 @@ async fn run(parent: &Instance<'_>, call: &Call, bounds: Bounds, background: boo
         label: None,
         local: parent.local.clone(),
         narrower: None,
+        promised: None,
         enough: parent.enough,
         depth: parent.depth + 1,
     };

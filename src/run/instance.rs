@@ -17,6 +17,7 @@ use super::attempt::{self, Bounded, Bounds, Fault, Feedback, Kind, Raw};
 use super::crew::Beside;
 use super::level::{Level, Local, data};
 use super::results::InstanceResult;
+use super::seat::Promise;
 use super::stop::{Phase, Stop, Why};
 use super::work::{Job, Work, takes_place, template_cause};
 use super::{RunError, check, kit, output, parent, steps};
@@ -38,6 +39,8 @@ pub(crate) struct Instance<'a> {
     pub(crate) local: Local,
     /// The call's own `concurrency`.
     pub(crate) narrower: Option<&'a Arc<Semaphore>>,
+    /// The call's instances, where they were counted together.
+    pub(crate) promised: Option<&'a Promise>,
     /// Reached when enough other instances of the call have succeeded.
     pub(crate) enough: &'a Stop,
     /// How deep it stands: 0 for a call of the plan, 1 for its subagents.
@@ -90,7 +93,7 @@ impl Instance<'_> {
             if let Err(outcome) = self.sit(&access, None).await {
                 return Ok((None, outcome));
             }
-            if let Err(cause) = self.count() {
+            if let Err(cause) = self.count_first() {
                 return Ok((None, Outcome::ended(Status::OverBudget, cause)));
             }
         }

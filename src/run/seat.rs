@@ -5,14 +5,56 @@
 
 use super::attempt::Bounds;
 use super::instance::Instance;
+use super::level::Level;
 use super::steps;
 use super::stop::Phase;
+use super::work::takes_place;
 use crate::agent::Access;
 use crate::limits::gate::{Bound, Entry, Turn};
-use crate::limits::places::Places;
+use crate::limits::places::{Places, Promised};
 use crate::outcome::{Cause, Outcome, Status};
-use crate::plan::{Action, AgentKind};
+use crate::plan::{Action, AgentKind, Call};
 use crate::unit::Tokens;
+
+/// The calls of an expanded call, counted before the first of them is made: all or none.
+#[derive(Debug)]
+pub(super) struct Promise {
+    own: Option<Promised>,
+    all: Promised,
+}
+
+impl Promise {
+    /// Counts `instances` of a call, less those that earlier processes of the run have done. `None`
+    /// for calls that do not count.
+    ///
+    /// # Errors
+    /// The cause, where they are more than `limits.calls` allows.
+    pub(super) fn of(level: &Level, call: &Call, instances: usize) -> Result<Option<Promise>, Cause> {
+        if !takes_place(&call.action) || level.world.rehearsal {
+            return Ok(None);
+        }
+        let id = level.event_id(call);
+        let count = u32::try_from(instances).unwrap_or(u32::MAX);
+        let count = count.saturating_sub(level.world.history.done(&id));
+        let promise = |places: &Places, whose: &str| {
+            places.promise(count).map_err(|left| {
+                let message = format!(
+                    "`{id}` comes to {count} calls, and {left} of the {} are left that `limits.calls` of \
+                     {whose} allows; none was made. Raise it and resume",
+                    places.most()
+                );
+                Cause::new("calls_limit", message)
+            })
+        };
+        let own = level.own.as_ref().map(|own| promise(own, "the plan")).transpose()?;
+        Ok(Some(Promise { own, all: promise(&level.world.places, "the run")? }))
+    }
+
+    /// One of them is made; false when all of them are.
+    fn make(&self) -> bool {
+        self.own.as_ref().is_none_or(Promised::make) && self.all.make()
+    }
+}
 
 /// What a first prompt is taken for before it is rendered.
 const PROMPT: Tokens = Tokens(2_000);
@@ -65,6 +107,11 @@ impl Instance<'_> {
         };
         let entry = Entry { model, tokens, begun: begun.is_some(), ahead: access.ahead, bound };
         gate.enter(entry, &|waiting| access.waits_at(&who, waiting)).await.ok()
+    }
+
+    /// Counts its first try: that was promised where the call is expanded.
+    pub(super) fn count_first(&self) -> Result<(), Cause> {
+        if self.promised.is_some_and(Promise::make) { Ok(()) } else { self.count() }
     }
 
     /// Counts one more call, against the plan's own limit and the run's.

@@ -233,3 +233,31 @@ fn money_is_counted_with_the_plans_prices_and_an_unknown_price_is_refused() {
     assert!(known.clone().all(|outcome| outcome["usage"]["cost"] == 2_000));
     assert!(known.count() * 2_000 <= 10_000);
 }
+
+#[test]
+fn a_list_that_comes_to_more_calls_than_are_left_is_refused_before_the_first_of_them() {
+    let folder = Folder::with_plan(
+        "limits: { calls: 6 }
+calls:
+  list: { run: \"echo '[1, 2, 3, 4, 5, 6, 7]'\", output: { format: json } }
+  each: { run: \"echo {{ item }} >> made\", for_each: \"{{ calls.list.json }}\" }
+",
+    );
+    let ran = folder.run(&["run", "plan.yaml", "--json"]).expect_code(5);
+    let outcome = &outcomes(&events(&ran))["each"];
+    assert_eq!(
+        (&outcome["status"], &outcome["cause"]["code"]),
+        (&"over_budget".into(), &"calls_limit".into())
+    );
+    let message = outcome["cause"]["message"].as_str().unwrap();
+    assert!(message.contains("comes to 7 calls, and 5 of the 6 are left"), "{message}");
+    assert!(!folder.path().join("made").exists(), "some of them were made");
+    folder.run(&["resume", "--limit", "calls=8"]).expect_code(0);
+    assert_eq!(folder.read("made").lines().count(), 7);
+    // What is known before is an error before.
+    let folder = Folder::with_plan(
+        "limits: { calls: 20 }\ncalls: { q: { run: \"true\", samples: 7, attempts: 3, check: { command: \"true\" } } }\n",
+    );
+    let ran = folder.run(&["run", "plan.yaml"]).expect_code(2);
+    assert!(ran.err.contains("the plan can make 21 calls, and `limits.calls` allows 20"), "{}", ran.err);
+}

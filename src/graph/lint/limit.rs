@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CALLS_LIMIT, EMPTY_REQUIRE, IDLE_BEYOND_TIMEOUT, ONE_AT_A_TIME, place_of};
+use super::{EMPTY_REQUIRE, IDLE_BEYOND_TIMEOUT, ONE_AT_A_TIME, place_of};
 use crate::graph::{CallGraph, Expansion, Range, instances};
 use crate::plan::code::IMPOSSIBLE;
 use crate::plan::diagnostic::{Diagnostic, Severity};
@@ -25,22 +25,21 @@ fn calls_limit(plan: &Plan, expansion: &Expansion, found: &mut Vec<Diagnostic>) 
     // A `stop` may end the run before the limit does.
     let may_stop = plan.calls.iter().any(|call| matches!(call.action, Action::Stop { .. }));
     let certain = total.least > limit && !may_stop;
-    let exceeded = if certain { Some(total.least) } else { total.most.filter(|&most| most > limit) };
-    let Some(count) = exceeded else { return };
-    let weight = |range: &Range| if certain { range.least } else { range.most.unwrap_or(0) };
+    // Of a list that only the run knows nothing can be said; it is refused whole when it comes.
+    let weight = |range: &Range| if certain { range.least } else { range.most.unwrap_or(range.least) };
+    let count = calls.iter().map(weight).fold(0, u64::saturating_add);
+    if count <= limit {
+        return;
+    }
     // From the end, so that among equals the first one is named.
     let largest = plan.calls.iter().zip(calls).rev().max_by_key(|(_, range)| weight(range));
     let Some((call, range)) = largest else { return };
-    let (code, severity, verb) = if certain {
-        (IMPOSSIBLE, Severity::Error, "makes")
-    } else {
-        (CALLS_LIMIT, Severity::Warning, "may make")
-    };
+    let verb = if certain { "makes" } else { "can make" };
     let at = plan.places.keys.get("limits.calls").copied().unwrap_or(call.at);
     found.push(Diagnostic {
-        severity,
+        severity: Severity::Error,
         ..Diagnostic::warning(
-            code,
+            IMPOSSIBLE,
             at,
             format!("the plan {verb} {count} calls, and `limits.calls` allows {limit}"),
         )

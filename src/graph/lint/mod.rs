@@ -40,7 +40,6 @@ lints! {
     ORDER_WITHOUT_REASON = "W0303", "a `needs` that carries no data and touches no common file";
     SHARED_WRITERS = "W0304", "concurrent calls that write in one workspace";
     LARGE_PASTE = "W0305", "more pasted output than a context holds";
-    CALLS_LIMIT = "W0306", "more calls than `limits.calls` may allow";
     SAMPLES_AT_ZERO = "W0307", "samples of a model at temperature 0";
     ASKS_PERMISSION = "W0308", "a command-line agent that would stop to ask for permission";
     UNPINNED_MODEL = "W0309", "a model without a version in CI";
@@ -64,7 +63,7 @@ pub struct LintContext {
 
 /// Everything to be said about a plan and the plans that it runs, by place.
 ///
-/// Warnings, but for one: more calls than `limits.calls` allows, whatever happens, is an error
+/// Warnings, but for one: more calls than `limits.calls` allows is an error
 /// ([`crate::plan::code::IMPOSSIBLE`]). `graph` is the plan's own. Of each lint the first 20
 /// findings stand by themselves and one more counts the rest.
 pub fn lint(plan: &Plan, graph: &CallGraph, context: &LintContext) -> Vec<Diagnostic> {

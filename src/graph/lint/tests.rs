@@ -322,7 +322,7 @@ fn outputs_that_are_bounded_somewhere_are_fine() {
     assert_eq!(codes(status), NOTHING);
 }
 
-// W0306 and E0310
+// E0310
 
 #[test]
 fn more_instances_than_the_limit_are_an_error_when_they_are_certain() {
@@ -340,20 +340,36 @@ fn more_instances_than_the_limit_are_an_error_when_they_are_certain() {
 }
 
 #[test]
-fn more_calls_than_the_limit_are_a_warning_when_they_are_possible() {
+fn more_calls_than_the_limit_are_an_error_when_they_are_possible() {
+    let says = |plan: Sample| {
+        let found = findings(&plan.build(), false);
+        let only = found.iter().all(|found| (found.code, found.severity) == (IMPOSSIBLE, Severity::Error));
+        assert!(only && found.len() == 1, "{found:?}");
+        found[0].message.clone()
+    };
+    let allows = |count: u32| format!("the plan can make {count} calls, and `limits.calls` allows 1000");
     let repeated = bare().run("each", "true").edit("each", |call| {
         call.expand = Some(Expand::Samples(400));
         call.repeat = Some(Repeat { until: sample::expression("status == 'ok'"), max: 3, fresh: false });
     });
-    assert_eq!(codes(repeated), [CALLS_LIMIT]);
+    assert_eq!(says(repeated), allows(1200));
     let conditional = bare().run("each", "true").edit("each", |call| {
         call.expand = Some(Expand::Samples(1001));
         call.when = Some(sample::expression("vars.deep"));
     });
-    assert_eq!(codes(conditional), [CALLS_LIMIT]);
+    assert_eq!(says(conditional), allows(1001));
     let stopped =
         bare().run("each", "true").edit("each", |call| call.expand = Some(Expand::Samples(1001))).stop("end");
-    assert_eq!(codes(stopped), [CALLS_LIMIT]);
+    assert_eq!(says(stopped), allows(1002));
+    // What is known counts, though beside it there is a list that is not.
+    let beside = bare().run("list", "ls").run("each", "true").run("more", "true");
+    let beside = beside
+        .edit("each", |call| call.expand = Some(Expand::Dynamic(sample::expression("calls.list.lines"))))
+        .edit("more", |call| {
+            call.expand = Some(Expand::Samples(600));
+            call.attempts = 2;
+        });
+    assert_eq!(says(beside), allows(1201));
 }
 
 #[test]

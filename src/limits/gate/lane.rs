@@ -71,6 +71,8 @@ pub(super) struct Lane {
     opened: Option<Instant>,
     accepted: u64,
     learned: Option<Learned>,
+    /// How many of the burst before this one were accepted, where that is what was learned from.
+    taught: Option<u64>,
     requests: Option<Announced>,
     tokens: Option<Announced>,
 }
@@ -97,6 +99,7 @@ impl Lane {
             opened: None,
             accepted: 0,
             learned: None,
+            taught: None,
             requests: None,
             tokens: None,
         }
@@ -159,6 +162,14 @@ impl Lane {
     /// The provider has begun to answer a request of burst `epoch`.
     pub(super) fn accepted(&mut self, now: Instant, epoch: u64) {
         if epoch != self.epoch {
+            if epoch + 1 == self.epoch
+                && let (Some(accepted), Some(learned)) = (&mut self.taught, &mut self.learned)
+            {
+                // Under way when another one of its burst was turned away: it was allowed, too.
+                *accepted += 1;
+                let rate = &mut learned.window.rate;
+                rate.count = rate.count.max(share(*accepted));
+            }
             return;
         }
         self.accepted += 1;
@@ -227,6 +238,7 @@ impl Lane {
 
     /// What was accepted since it opened is what the provider allows in the time until it opens again.
     fn learn(&mut self, now: Instant, pause: Duration) {
+        self.taught = None;
         let since = self.opened.map_or(Duration::ZERO, |opened| now.saturating_duration_since(opened));
         let per = (since + pause).max(Duration::from_secs(1));
         if per > LONGEST_WINDOW {
@@ -235,12 +247,20 @@ impl Lane {
         let count = match (self.accepted, &self.learned) {
             (0, None) => return,
             (0, Some(learned)) => learned.window.rate.count / 2,
-            (accepted, _) => accepted * 9 / 10,
+            (accepted, _) => {
+                self.taught = Some(accepted);
+                share(accepted)
+            }
         };
         let rate = Rate { count: count.max(1), per };
         let window = Sliding::new(rate);
         self.learned = Some(Learned { window, judged: now + pause, was_full: false, idle: 0 });
     }
+}
+
+/// What is asked for of what was accepted: a little less, for whoever else has the key.
+fn share(accepted: u64) -> u64 {
+    accepted * 9 / 10
 }
 
 impl Learned {
