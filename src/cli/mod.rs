@@ -36,6 +36,8 @@ pub mod run;
 pub mod select;
 pub mod serve;
 pub mod signals;
+#[cfg(feature = "otel")]
+mod telemetry;
 pub mod terminal;
 pub mod told;
 

@@ -148,7 +148,10 @@ pub fn go(
     let redactor = report::redactor(&keys);
     let before = earlier.map_or(&[][..], |earlier| earlier.records.as_slice());
     let (heard, inbox) = notify::listen(&ready.plan.notify, before);
-    let listeners = vec![redacted(&redactor, vec![folded, listener, heard])];
+    let listeners = vec![folded, listener, heard];
+    #[cfg(feature = "otel")]
+    let (telemetry, listeners) = super::telemetry::start(before, &redactor, terminal, listeners);
+    let listeners = vec![redacted(&redactor, listeners)];
     if let Some(earlier) = earlier {
         show_earlier(earlier, &view, &redactor, &display, terminal);
     }
@@ -234,6 +237,8 @@ pub fn go(
     // A question that nobody answered still reads from the terminal; it ends with the process.
     runtime.shutdown_background();
     let shown = finish_display(display);
+    #[cfg(feature = "otel")]
+    super::telemetry::finish(telemetry, terminal);
     let (run, ended, closed) = outcome?;
     let ended = match ended {
         Ended::Run(Ok(finished)) => closed.map(|()| finished).map_err(RunError::from),

@@ -8,7 +8,7 @@
 //!
 //! Live: `live` carries records to a thread that owns one of `progress` (a terminal),
 //! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `result_yaml`, `markdown`,
-//! `html`, `junit`, `sarif`, `github`, `gitlab`. What may be shown at all passes `redact` before.
+//! `html`, `junit`, `sarif`, `github`, `gitlab`. Elsewhere: `otel`, with the feature of that name. What may be shown at all passes `redact` before.
 
 pub mod advice;
 mod course;
@@ -20,6 +20,8 @@ pub mod json_lines;
 pub mod junit;
 pub mod live;
 pub mod markdown;
+#[cfg(feature = "otel")]
+pub mod otel;
 pub mod plain;
 pub mod progress;
 pub mod redact;

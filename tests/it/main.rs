@@ -37,6 +37,8 @@ mod servers;
 mod storms;
 mod support;
 mod sweep;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod terminal;
 mod tools;
 mod workspaces;
