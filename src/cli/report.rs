@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::{Format, Report};
-use super::run::journal_complaint;
+use super::run::{Listeners, journal_complaint};
 use super::terminal::Terminal;
 use super::{Complaint, exit, past};
 use crate::event::Record;
-use crate::journal::{self, RunState};
+use crate::journal::{self, Listener, RunState};
 use crate::plan::Plan;
 use crate::report::fold::RunView;
 use crate::report::redact::{Redactor, names_a_secret};
@@ -64,6 +64,15 @@ pub fn redactor(also: &[&str]) -> Redactor {
     let secret = |name: &str| names_a_secret(name) || also.contains(&name);
     let secrets = environment.iter().filter(|(name, _)| secret(name));
     Redactor::new(secrets.map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+/// Whoever shows a record gets it without the secrets that are known; it is looked through once.
+pub(super) fn redacted(redactor: &Redactor, listeners: Listeners) -> Listener {
+    let redactor = redactor.clone();
+    Box::new(move |record: &Arc<Record>| {
+        let record = redactor.record(record);
+        listeners.iter().for_each(|listener| listener(&record));
+    })
 }
 
 /// Writes the files that the plan's `report` names, and what GitHub Actions reads.

@@ -151,7 +151,7 @@ pub fn go(
     let listeners = vec![folded, listener, heard];
     #[cfg(feature = "otel")]
     let (telemetry, listeners) = super::telemetry::start(before, &redactor, terminal, listeners);
-    let listeners = vec![redacted(&redactor, listeners)];
+    let listeners = vec![report::redacted(&redactor, listeners)];
     if let Some(earlier) = earlier {
         show_earlier(earlier, &view, &redactor, &display, terminal);
     }
@@ -295,15 +295,6 @@ fn show_earlier(
     if let Ok(display) = display.lock() {
         display.remember(&earlier.records);
     }
-}
-
-/// Whoever shows a record gets it without the secrets that are known; it is looked through once.
-fn redacted(redactor: &Redactor, listeners: Listeners) -> Listener {
-    let redactor = redactor.clone();
-    Box::new(move |record: &Arc<Record>| {
-        let record = redactor.record(record);
-        listeners.iter().for_each(|listener| listener(&record));
-    })
 }
 
 /// The providers of a plan and of the plans that it runs.
