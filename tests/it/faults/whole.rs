@@ -75,22 +75,25 @@ fn within(folder: &Folder, mebibytes: usize) -> Ran {
 }
 
 #[test]
-fn a_bomb_and_an_event_without_end_cost_one_call_and_bounded_memory() {
+fn a_bomb_an_event_of_64_mebibytes_and_an_endless_head_cost_one_call_and_bounded_memory() {
     // Unpacked it would be a gigabyte; the whole process has 900 MiB of addresses.
     let bomb = bomb(b'[', 4_000_000);
+    let mut event = b"data: ".to_vec();
+    event.resize(64 << 20, b'x');
+    let scripts = [
+        (Script::raw(200, "application/json", bomb).header("content-encoding", "gzip"), "too_large"),
+        (Script::events(event), "too_large"),
+        (Script::text("never read").header("x-endless", &"x".repeat(16 << 20)), "protocol"),
+    ];
     for api in ["anthropic", "openai-chat", "openai-responses", "gemini"] {
-        let provider = Provider::start();
-        let bomb = bomb.clone();
-        provider.answer(move |request| {
-            if request.prompt().contains("good one") {
-                return Script::text("fine");
-            }
-            Script::raw(200, "application/json", bomb.clone()).header("content-encoding", "gzip")
-        });
-        let folder = plan(&provider, api);
-        let ran = within(&folder, 900);
-        assert_eq!(ran.code, 1, "{api}: {}\n{}", ran.out, ran.err);
-        assert!(ran.out.contains("\"too_large\"") && ran.out.contains("fine"), "{api}: {}", ran.out);
+        for (script, code) in &scripts {
+            let provider = Provider::start();
+            provider.on("good one", Script::text("fine")).on("bad one", script.clone());
+            let ran = within(&plan(&provider, api), 900);
+            assert_eq!(ran.code, 1, "{api} {code}: {}\n{}", ran.out, ran.err);
+            let told = ran.out.contains(&format!("\"code\":\"{code}\"")) && ran.out.contains("fine");
+            assert!(told, "{api} {code}: {}", ran.out);
+        }
     }
 }
 
