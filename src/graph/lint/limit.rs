@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{EMPTY_REQUIRE, IDLE_BEYOND_TIMEOUT, ONE_AT_A_TIME, place_of};
+use super::{EMPTY_REQUIRE, IDLE_BEYOND_TIMEOUT, ONE_AT_A_TIME, TIMEOUT_IS_FINAL, place_of};
 use crate::graph::{CallGraph, Expansion, Range, instances};
 use crate::plan::code::IMPOSSIBLE;
 use crate::plan::diagnostic::{Diagnostic, Severity};
@@ -17,6 +17,7 @@ pub(super) fn lint(plan: &Plan, graph: &CallGraph, expansion: &Expansion, found:
     one_at_a_time(plan, graph, found);
     empty_require(plan, found);
     idle_beyond_timeout(plan, found);
+    timeout_is_final(plan, found);
 }
 
 fn calls_limit(plan: &Plan, expansion: &Expansion, found: &mut Vec<Diagnostic>) {
@@ -125,6 +126,23 @@ fn emptiness(quantity: Quantity, most: Option<u64>, whose: &str) -> Option<Strin
         Quantity::Share(share) => {
             (share > 1.0).then(|| format!("`require` asks for more than all of {whose}: it never holds"))
         }
+    }
+}
+
+/// `timeout` is for all tries together: only silence leaves time for another one.
+fn timeout_is_final(plan: &Plan, found: &mut Vec<Diagnostic>) {
+    for call in plan.calls.iter().filter(|call| call.retry_on.timeout) {
+        if call.idle_timeout.is_some_and(|idle| idle < call.timeout) {
+            continue;
+        }
+        let whole = human_duration(call.timeout);
+        let message =
+            format!("`{}` has {whole} for all of its tries, and only silence ends one sooner", call.id);
+        found.push(
+            Diagnostic::warning(TIMEOUT_IS_FINAL, call.at, message)
+                .label("it is not tried again after its `timeout`")
+                .help("give it an `idle_timeout` well below `timeout`, or leave `timeout` out of `retry_on`"),
+        );
     }
 }
 

@@ -52,6 +52,7 @@ lints! {
     EMPTY_REQUIRE = "W0316", "a `require` that always holds, or never";
     IGNORED_BUT_NEEDED = "W0317", "a call with `on_error: ignore` on whose success others insist";
     UNTRUSTED_TO_OUTSIDE = "W0318", "what strangers wrote, secrets and a way out on one path";
+    TIMEOUT_IS_FINAL = "W0319", "a `retry_on: [timeout]` that no time is left for";
 }
 
 /// What lints know beyond the plan.

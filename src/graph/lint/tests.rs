@@ -661,6 +661,22 @@ fn an_idle_timeout_beyond_the_timeout_is_pointed_out() {
     assert_eq!(codes(timed(60, 300)), NOTHING);
 }
 
+// W0319
+
+#[test]
+fn a_timeout_that_leaves_no_time_for_another_try_is_pointed_out() {
+    let tried = |idle: Option<u64>| {
+        bare().run("a", "true").edit("a", |call| {
+            call.timeout = Duration::from_secs(60);
+            call.idle_timeout = idle.map(Duration::from_secs);
+            call.retry_on.timeout = true;
+        })
+    };
+    assert_eq!(codes(tried(None)), [TIMEOUT_IS_FINAL]);
+    assert_eq!(codes(tried(Some(60))), [TIMEOUT_IS_FINAL]);
+    assert_eq!(codes(tried(Some(20))), NOTHING);
+}
+
 // W0315
 
 #[test]
