@@ -188,3 +188,26 @@ fn executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
+
+#[test]
+fn programs_that_report_a_rate_limit_wait_together_and_one_goes_first() {
+    // The first six are turned away, whenever they come.
+    let script = "echo begin >> log
+if [ \"$(grep -c begin log)\" -le 6 ]; then sleep 0.3; echo turned away; exit 1; fi
+sleep 0.3; echo end >> log; echo fine";
+    let folder = Folder::with_plan(
+        "agents: { it: { command: [sh, it.sh], input: arg, patterns: { rate_limited: turned away } } }
+calls: { a: { prompt: hello, agent: it, samples: 6, retries: 0 } }
+",
+    );
+    folder.write("it.sh", script);
+    let (events, ran) = folder.events(&[]);
+    ran.expect_code(0);
+    assert!(outcomes(&events).values().all(|outcome| outcome["output"]["text"] == "fine"));
+    let log = folder.read("log");
+    let after: Vec<&str> = log.lines().skip(6).collect();
+    assert_eq!(after.iter().filter(|line| **line == "begin").count(), 6, "{log}");
+    assert_eq!(after[..2], ["begin", "end"], "one goes first, and the others when it was answered: {log}");
+    let waits = |event: &serde_json::Value| event["type"] == "call_waiting" && event["on"] == "sh";
+    assert!(events.iter().any(waits), "nobody hears that it waits");
+}
