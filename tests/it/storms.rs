@@ -170,7 +170,8 @@ fn storm(announces: bool) {
     let (storm, after) = by_window.split_at(LASTS);
     assert!(storm[0].1 > MOST * 2, "it was no storm: {by_window:?}");
     for (taken, refused) in &storm[2..] {
-        assert!(taken + refused <= MOST + MOST / 4, "{by_window:?}");
+        // It is tried now and then whether more is allowed; those under way then are turned away, too.
+        assert!(taken + refused <= MOST + MOST / 2, "{by_window:?}");
     }
     let best = after.iter().map(|(taken, _)| *taken).max().unwrap();
     assert!(best >= MOST * 3 / 2, "it did not recover: {by_window:?}");
