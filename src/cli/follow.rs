@@ -11,7 +11,7 @@ use super::args::{Attach, Logs};
 use super::past::{find, no_such_call, result};
 use super::run::journal_complaint;
 use super::terminal::Terminal;
-use super::{Complaint, exit, report};
+use super::{Complaint, exit, secrets};
 use crate::event::{Event, Record};
 use crate::id::InstanceId;
 use crate::journal::{self, RunState};
@@ -26,7 +26,7 @@ use crate::report::{plain, sanitise};
 /// [`Complaint`] when the run cannot be read or has no such call.
 pub fn logs(options: &Logs, terminal: &Terminal) -> Result<u8, Complaint> {
     let dir = find(options.run.as_deref())?;
-    let redactor = report::redactor(&[]);
+    let redactor = secrets::of_run(&dir);
     let mut view = RunView::default();
     let style = terminal.out_style();
     let mut known = options.call.is_none();
@@ -119,7 +119,7 @@ fn of_call(view: &RunView, record: &Record, call: &str, style: &crate::report::s
 /// [`Complaint`] when the run cannot be read.
 pub fn attach(options: &Attach, terminal: &Terminal) -> Result<u8, Complaint> {
     let dir = find(options.run.as_deref())?;
-    let redactor = report::redactor(&[]);
+    let redactor = secrets::of_run(&dir);
     let past = journal::read(&dir).map_err(|error| journal_complaint(&error))?;
     if past.state != RunState::Running {
         let message = format!("{0} is not running; see: fanout show {0}", past.head.run);

@@ -33,6 +33,7 @@ pub mod remove;
 pub mod report;
 pub mod resume;
 pub mod run;
+pub mod secrets;
 pub mod select;
 pub mod serve;
 pub mod signals;

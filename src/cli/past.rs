@@ -27,11 +27,12 @@ pub fn find(run: Option<&str>) -> Result<PathBuf, Complaint> {
 /// # Errors
 /// [`Complaint`] when the run cannot be read or has no such call.
 pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
-    let past = journal::read(&find(options.run.as_deref())?).map_err(|error| journal_complaint(&error))?;
+    let dir = find(options.run.as_deref())?;
+    let past = journal::read(&dir).map_err(|error| journal_complaint(&error))?;
     if let Some(notice) = &past.notice {
         terminal.err(&format!("note: {notice}\n"));
     }
-    let redactor = super::report::redactor(&[]);
+    let redactor = super::secrets::of_run(&dir);
     let out = |text: &str| terminal.out(text).map_err(|error| Complaint::output(&error));
     if options.json {
         let mut lines = String::new();

@@ -10,7 +10,7 @@ use super::args::{Output, Reconcile};
 use super::past::no_such_call;
 use super::run::journal_complaint;
 use super::terminal::Terminal;
-use super::{Complaint, exit, past, report};
+use super::{Complaint, exit, past, report, secrets};
 use crate::journal;
 use crate::plan::Quantity;
 use crate::reconcile::{self, Answer, Inputs, ReconcileError, Reconciled, SettingsError};
@@ -68,8 +68,9 @@ pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complai
 /// # Errors
 /// [`Complaint`] when there is none, or it cannot be read.
 pub fn read(run: &str) -> Result<RunView, Complaint> {
-    let past = journal::read(&past::find(Some(run))?).map_err(|error| journal_complaint(&error))?;
-    Ok(report::view(&past.records, &report::redactor(&[])))
+    let dir = past::find(Some(run))?;
+    let past = journal::read(&dir).map_err(|error| journal_complaint(&error))?;
+    Ok(report::view(&past.records, &secrets::of_run(&dir)))
 }
 
 /// What a step reads of a run: these calls, or without any the results that no other call consumed.

@@ -1,19 +1,18 @@
 //! Reports: files at the end of a run, `fanout report`, and what a CI system reads.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::{Format, Report};
-use super::run::{Listeners, journal_complaint};
+use super::run::journal_complaint;
 use super::terminal::Terminal;
-use super::{Complaint, exit, past};
+use super::{Complaint, exit, past, secrets};
 use crate::event::Record;
-use crate::journal::{self, Listener, RunState};
+use crate::journal::{self, RunState};
 use crate::plan::Plan;
 use crate::report::fold::RunView;
-use crate::report::redact::{Redactor, names_a_secret};
+use crate::report::redact::Redactor;
 use crate::report::{github, gitlab, html, junit, markdown, result_json, sarif};
 
 /// `fanout report`.
@@ -26,7 +25,7 @@ pub fn report(options: &Report, terminal: &Terminal) -> Result<u8, Complaint> {
     if let Some(notice) = &past.notice {
         terminal.err(&format!("note: {notice}\n"));
     }
-    let mut view = view(&past.records, &redactor(&[]));
+    let mut view = view(&past.records, &secrets::of_run(&folder));
     view.live = past.state == RunState::Running;
     let text = text(&view, options.format)?;
     let file = match (&options.output, options.open) {
@@ -55,24 +54,6 @@ pub fn view(records: &[Arc<Record>], redactor: &Redactor) -> RunView {
         view.apply(&redactor.record(record));
     }
     view
-}
-
-/// What is to be kept from every surface: the values of environment variables that are secrets by
-/// their name, and of those that the plan's providers read their keys from.
-pub fn redactor(also: &[&str]) -> Redactor {
-    let environment: HashMap<String, String> = super::load::environment();
-    let secret = |name: &str| names_a_secret(name) || also.contains(&name);
-    let secrets = environment.iter().filter(|(name, _)| secret(name));
-    Redactor::new(secrets.map(|(name, value)| (name.as_str(), value.as_str())))
-}
-
-/// Whoever shows a record gets it without the secrets that are known; it is looked through once.
-pub(super) fn redacted(redactor: &Redactor, listeners: Listeners) -> Listener {
-    let redactor = redactor.clone();
-    Box::new(move |record: &Arc<Record>| {
-        let record = redactor.record(record);
-        listeners.iter().for_each(|listener| listener(&record));
-    })
 }
 
 /// Writes the files that the plan's `report` names, and what GitHub Actions reads.

@@ -11,13 +11,15 @@ use super::kept::Kept;
 use super::load::{self, Loading, Ready};
 use super::run::{Doing, answers, go, journal_complaint};
 use super::terminal::Terminal;
-use super::{Complaint, exit, kill_at, limit, past, report};
+use super::{Complaint, exit, kill_at, limit, past, report, secrets};
+use crate::event::Event;
 use crate::graph::CallGraph;
 use crate::id::CallId;
 use crate::journal::{self, Journal, Options, Past, Salvage};
 use crate::outcome::Status;
 use crate::plan::Plan;
 use crate::report::fold::RunView;
+use crate::report::redact::Redactor;
 
 /// `fanout resume`.
 ///
@@ -34,7 +36,7 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
         limit::apply(Arc::make_mut(&mut ready.plan), limits)?;
     }
     let changed = kept.changed(&ready.kept, &earlier.head.plan);
-    let view = report::view(&earlier.records, &report::redactor(&[]));
+    let view = report::view(&earlier.records, &secrets::of_run(&dir));
     let redo = from(&ready, &options.from)?;
     let only = only(&ready, &kept, &view, options.only_failed)?;
     let done = earlier.finished().is_some_and(|end| end.success);
@@ -64,9 +66,16 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
         }
     }
     let answers = answers(&ready.plan, &options.how, terminal)?;
-    let start = |listeners| {
+    let start = |listeners, redactor: &Redactor| {
         let options = Options { salvage, storage: kill_at::storage(), ..Options::default() };
         let (journal, _) = Journal::resume(&dir, listeners, options)?;
+        if let Err(error) = secrets::keep(&dir, redactor) {
+            let message = format!(
+                "the fingerprints of secrets could not be written beside the run: {error}; without its \
+                 environment, `fanout show` may not know all of them"
+            );
+            journal.note(Event::Warned { code: "secrets_not_kept".to_owned(), message });
+        }
         if !redo.is_empty() {
             journal.forget(redo.clone());
         }

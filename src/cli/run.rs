@@ -9,7 +9,7 @@ use super::ask::Person;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
 use super::{
-    Complaint, confined, detach, earlier, exit, kill_at, limit, past, report, select, signals, told,
+    Complaint, confined, detach, earlier, exit, kill_at, limit, past, report, secrets, select, signals, told,
 };
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
@@ -21,7 +21,7 @@ use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
 use crate::notify;
-use crate::plan::{Action, OnInterrupt, Plan, Provider};
+use crate::plan::{Action, OnInterrupt, Plan};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
 use crate::report::live::{self, End, Handle, Target};
@@ -54,7 +54,7 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     let plan = Arc::clone(&ready.plan);
     let named = options.plan.named().to_owned();
     let detached = options.detach;
-    let start = |listeners: Listeners| {
+    let start = |listeners: Listeners, redactor: &Redactor| {
         let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
         let mut kept = ready.kept.clone();
         kept.started.concurrency = options.concurrency;
@@ -62,8 +62,8 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
         kept.started.only = only.as_ref().map(|only| {
             plan.calls.iter().filter(|call| only.contains(&call.id)).map(|call| call.id.to_string()).collect()
         });
-        let options =
-            Options { snapshots: kept.snapshots(), storage: kill_at::storage(), ..Options::default() };
+        let snapshots = kept.snapshots().into_iter().chain(secrets::snapshot(redactor)).collect();
+        let options = Options { snapshots, storage: kill_at::storage(), ..Options::default() };
         begin(detached, head, listeners, options)
     };
     go(&ready, start, Doing { earlier: None, only: only.clone(), answers, how: &options.how }, terminal)
@@ -121,7 +121,7 @@ pub struct Doing<'a> {
 /// [`Complaint`] when nothing was started, or the journal failed.
 pub fn go(
     ready: &Ready,
-    start: impl FnOnce(Listeners) -> Result<Journal, JournalError>,
+    start: impl FnOnce(Listeners, &Redactor) -> Result<Journal, JournalError>,
     Doing { earlier, only, answers, how }: Doing<'_>,
     terminal: &Terminal,
 ) -> Result<u8, Complaint> {
@@ -142,22 +142,19 @@ pub fn go(
             }
         }) as Listener
     };
-    let mut keys: Vec<&str> =
-        providers(&ready.plan).iter().filter_map(|provider| provider.api_key_env.as_deref()).collect();
-    keys.extend(ready.plan.key_variables());
-    let redactor = report::redactor(&keys);
+    let redactor = secrets::of_plan(&ready.plan, earlier.map(|earlier| earlier.dir.as_path()));
     let before = earlier.map_or(&[][..], |earlier| earlier.records.as_slice());
     let (heard, inbox) = notify::listen(&ready.plan.notify, before);
     let listeners = vec![folded, listener, heard];
     #[cfg(feature = "otel")]
     let (telemetry, listeners) = super::telemetry::start(before, &redactor, terminal, listeners);
-    let listeners = vec![report::redacted(&redactor, listeners)];
+    let listeners = vec![secrets::redacted(&redactor, listeners)];
     if let Some(earlier) = earlier {
         show_earlier(earlier, &view, &redactor, &display, terminal);
     }
     let outcome = runtime.block_on(async {
         let sandbox = confined::of(&ready.plan, how).await?;
-        let journal = start(listeners).map_err(|error| journal_complaint(&error))?;
+        let journal = start(listeners, &redactor).map_err(|error| journal_complaint(&error))?;
         let run = journal.run().clone();
         let journal = Arc::new(journal);
         if let Some(earlier) = earlier {
@@ -297,20 +294,6 @@ fn show_earlier(
     }
 }
 
-/// The providers of a plan and of the plans that it runs.
-fn providers(plan: &Plan) -> Vec<&Provider> {
-    let inner = plan.calls.iter().flat_map(|call| match &call.action {
-        Action::Plan { plan, .. } => providers(plan),
-        Action::Prompt { .. }
-        | Action::Run(_)
-        | Action::Reconcile(_)
-        | Action::Value(_)
-        | Action::Ask { .. }
-        | Action::Stop { .. } => Vec::new(),
-    });
-    plan.providers.values().chain(inner).collect()
-}
-
 /// How tool servers are started: with keys from this process's environment.
 pub fn servers() -> Servers {
     let environment = load::environment();
@@ -320,7 +303,7 @@ pub fn servers() -> Servers {
 /// Who answers the prompts of a plan.
 pub fn agents(plan: &Plan, run: &RunId, reaper: Option<Reaper>, sandbox: Sandbox) -> Agents {
     let environment = load::environment();
-    let keys = Keys::of(providers(plan), |name| environment.get(name).cloned());
+    let keys = Keys::of(secrets::providers(plan), |name| environment.get(name).cloned());
     let surroundings = Surroundings { run_id: run.to_string(), reaper, sandbox, ..Surroundings::default() };
     Agents::new(Client::new(keys, Settings::default()), surroundings)
 }

@@ -21,7 +21,7 @@ use super::follow::follow;
 use super::past::find;
 use super::run::journal_complaint;
 use super::terminal::Terminal;
-use super::{Complaint, exit, report};
+use super::{Complaint, exit, secrets};
 use crate::event::Record;
 use crate::journal::{self, RunState};
 use crate::report::fold::RunView;
@@ -100,7 +100,7 @@ fn token() -> Result<String, getrandom::Error> {
 
 /// Keeps the view up with the run, on a thread of its own that ends with the process.
 fn watch_run(dir: PathBuf, shown: Arc<Shown>, ready: tokio::sync::oneshot::Sender<Result<(), Complaint>>) {
-    let redactor = report::redactor(&[]);
+    let redactor = secrets::of_run(&dir);
     let mut ready = Some(ready);
     std::thread::spawn(move || {
         let mut news = |records: &[Arc<Record>]| {

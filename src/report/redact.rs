@@ -1,39 +1,39 @@
 //! Secrets that are known by value, taken out of everything that is shown.
 //!
-//! Invariants: what comes out holds no known secret, plain, reversed, in hexadecimal,
-//! percent-encoded, escaped as in JSON, or in base64 at any alignment and in either
-//! alphabet, also when line breaks were put into it; `[secret:NAME]` stands in its
-//! place. The values are handed in, and never come out: not in `Debug`, not in an error.
+//! Invariants: what comes out holds no known secret: plain, reversed, percent-encoded, escaped
+//! as in JSON, in hexadecimal however the digits are set apart, or in base64 at any alignment
+//! and in either alphabet, the last two of UTF-16 too, all also when line breaks were put into
+//! it; `[secret:NAME]` stands in its place. The values are handed in, and never come out: not
+//! in `Debug`, not in an error, not in the fingerprints that are kept beside a run.
 //!
 //! What is written down in the journal is not touched: calls that need each other's
 //! outputs get them as they are.
 
+mod forms;
+mod prints;
 mod record;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+pub use prints::Key;
+use prints::{LEAST, Prints};
 
-/// Shorter values are in every text by accident; nothing that short keeps a secret.
-const LEAST: usize = 8;
+/// What is cut off of a secret at the end of a passing line may be one character shorter than this.
+const LEAST_PART: usize = 6;
 
 /// Takes known secrets out of texts and records. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    known: Option<Arc<Known>>,
-}
-
-struct Known {
-    /// Every form of every secret.
-    forms: AhoCorasick,
-    /// For each form, what stands in its place.
-    places: Vec<Arc<str>>,
+    /// Made with a key each.
+    known: Arc<Vec<Prints>>,
+    /// The forms themselves, where the values are known: of passing lines, only a part may be there.
+    forms: Arc<Vec<(Arc<str>, Vec<u8>)>>,
 }
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let forms = self.known.as_ref().map_or(0, |known| known.places.len());
-        write!(f, "Redactor({forms} forms)")
+        write!(f, "Redactor({} forms)", self.known.iter().map(Prints::len).sum::<usize>())
     }
 }
 
@@ -48,199 +48,252 @@ pub fn names_a_secret(name: &str) -> bool {
 
 impl Redactor {
     /// For secrets given as name and value. Values under 8 bytes are left out.
-    pub fn new<'a>(secrets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Redactor {
+    ///
+    /// `key` matters only where the fingerprints are kept: then it must be a new one, or that of
+    /// those that are there.
+    pub fn new<'a>(key: Key, secrets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Redactor {
         let mut secrets: Vec<(&str, &str)> = secrets.into_iter().collect();
         // One value under two names always gets the same one.
         secrets.sort_unstable();
-        let (mut forms, mut places) = (Vec::<Vec<u8>>::new(), Vec::new());
+        let (mut prints, mut forms) = (Prints::new(key), Vec::new());
         for (name, value) in secrets {
-            let value = value.trim();
-            if value.len() < LEAST {
-                continue;
-            }
-            let place: Arc<str> = format!("[secret:{name}]").into();
-            for form in forms_of(value) {
-                if form.len() >= LEAST && !forms.contains(&form) {
-                    forms.push(form);
-                    places.push(Arc::clone(&place));
-                }
+            let (name, value) = (Arc::from(name), value.trim());
+            for form in forms::of(value).into_iter().filter(|form| value.len().min(form.len()) >= LEAST) {
+                prints.add(&name, &form);
+                forms.push((Arc::clone(&name), form));
             }
         }
         if forms.is_empty() {
             return Redactor::default();
         }
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms);
-        // Fails only beyond 2^31 forms; then nothing can be shown to be safe, but there is none either.
-        Redactor { known: built.ok().map(|forms| Arc::new(Known { forms, places })) }
+        Redactor { known: Arc::new(vec![prints]), forms: Arc::new(forms) }
+    }
+
+    /// Also those whose fingerprints were kept; a text that holds none changes nothing.
+    #[must_use]
+    pub fn with(mut self, kept: &str) -> Redactor {
+        if let Some(kept) = Prints::from_lines(kept) {
+            let known = Arc::make_mut(&mut self.known);
+            if !known.iter_mut().any(|prints| prints.take(&kept)) {
+                known.push(kept);
+            }
+        }
+        self
+    }
+
+    /// The fingerprints of the secrets, to be kept: those that were made with the first key. `None`
+    /// where no secret is known.
+    pub fn kept(&self) -> Option<String> {
+        self.known.first().map(Prints::to_lines)
+    }
+
+    /// The key that kept fingerprints were made with.
+    pub fn key_of(kept: &str) -> Option<Key> {
+        Prints::from_lines(kept).map(|prints| prints.key())
     }
 
     /// The text without secrets; `None` if there was none in it.
     pub fn text(&self, text: &str) -> Option<String> {
-        let known = self.known.as_ref()?;
-        if !text.contains(['\n', '\r']) {
-            let mut found = known.forms.find_iter(text.as_bytes()).peekable();
-            found.peek()?;
-            return Some(replace(
-                text,
-                found.map(|hit| (hit.start(), hit.end(), known.place(hit.pattern().as_usize()))),
-            ));
-        }
-        // Encoders break lines: what is looked through has none, and what is found is put back in place.
-        let joined: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
-        if !known.forms.is_match(&joined) {
+        if self.known.is_empty() || text.len() < LEAST {
             return None;
         }
-        let at: Vec<usize> = text
-            .bytes()
-            .enumerate()
-            .filter(|(_, byte)| !matches!(byte, b'\n' | b'\r'))
-            .map(|(at, _)| at)
-            .collect();
-        let found = known.forms.find_iter(&joined).filter_map(|hit| {
-            let last = at.get(hit.end().checked_sub(1)?)?;
-            Some((*at.get(hit.start())?, last + 1, known.place(hit.pattern().as_usize())))
-        });
-        Some(replace(text, found))
+        let mut found = Vec::new();
+        for reading in forms::readings(text) {
+            for (part, secret) in self.known.iter().flat_map(|prints| prints.find(&reading.bytes)) {
+                found.extend(reading.place(part).map(|place| (place, secret)));
+            }
+        }
+        (!found.is_empty()).then(|| replace(text, found))
+    }
+
+    /// A line that passes by without secrets and without what could be a part of one: where a
+    /// stream is cut, its begin may come now and its end with the next line.
+    fn passing(&self, line: &str) -> Option<String> {
+        let whole = self.text(line);
+        let line = whole.as_deref().unwrap_or(line);
+        let bytes = line.as_bytes();
+        let mut parts = Vec::new();
+        for (secret, form) in self.forms.iter() {
+            let least = LEAST_PART.min(form.len());
+            let longest = form.len().min(bytes.len());
+            if (least..=form.len()).contains(&bytes.len())
+                && form.windows(bytes.len()).any(|part| part == bytes)
+            {
+                parts.push((0..bytes.len(), secret));
+            }
+            let begins = (least..=longest).rev().find(|length| bytes.ends_with(&form[..*length]));
+            parts.extend(begins.map(|length| (bytes.len() - length..bytes.len(), secret)));
+            let ends = (least..=longest).rev().find(|length| bytes.starts_with(&form[form.len() - length..]));
+            parts.extend(ends.map(|length| (0..length, secret)));
+        }
+        if parts.is_empty() { whole } else { Some(replace(line, parts)) }
     }
 }
 
-impl Known {
-    fn place(&self, form: usize) -> &str {
-        self.places.get(form).map_or("[secret]", |place| place)
-    }
-}
-
-fn replace<'a>(text: &str, found: impl Iterator<Item = (usize, usize, &'a str)>) -> String {
+/// The text with a name in each of the places, which may overlap.
+fn replace(text: &str, mut places: Vec<(Range<usize>, &Arc<str>)>) -> String {
+    places.sort_by_key(|(place, _)| (place.start, std::cmp::Reverse(place.end)));
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for (start, end, place) in found {
-        // Forms of text begin and end between characters; `get` keeps it total.
-        out.push_str(text.get(done..start).unwrap_or_default());
-        out.push_str(place);
-        done = end;
+    for (place, secret) in places {
+        let (start, end) = (text.floor_char_boundary(place.start), text.ceil_char_boundary(place.end));
+        if start >= done {
+            out.push_str(text.get(done..start).unwrap_or_default());
+            out.push_str("[secret:");
+            out.push_str(secret);
+            out.push(']');
+        }
+        done = done.max(end);
     }
     out.push_str(text.get(done..).unwrap_or_default());
     out
 }
 
-/// Every form in which a value is looked for.
-fn forms_of(value: &str) -> Vec<Vec<u8>> {
-    let bytes = value.as_bytes();
-    let lower: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let quoted = serde_json::Value::from(value).to_string();
-    let mut forms = vec![
-        value.to_owned(),
-        value.chars().rev().collect(),
-        lower.to_ascii_uppercase(),
-        lower,
-        percent(value, false),
-        percent(value, true),
-        percent(value, false).replace("%20", "+"),
-        quoted.trim_matches('"').to_owned(),
-    ];
-    for before in 0..3 {
-        let mut padded = vec![0; before];
-        padded.extend_from_slice(bytes);
-        let encoded = base64(&padded);
-        // The first and the last character also hold bits of what stands around the value.
-        let whole = padded.len() * 8 / 6;
-        let own = encoded.get((before * 8).div_ceil(6)..whole).unwrap_or_default();
-        forms.push(own.to_owned());
-        forms.push(own.replace('+', "-").replace('/', "_"));
-    }
-    let mut forms: Vec<Vec<u8>> = forms.into_iter().map(String::into_bytes).collect();
-    forms.sort_unstable();
-    forms.dedup();
-    forms
-}
-
-fn percent(value: &str, lower: bool) -> String {
-    let byte = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        byte if lower => format!("%{byte:02x}"),
-        byte => format!("%{byte:02X}"),
-    };
-    value.bytes().map(byte).collect()
-}
-
-/// Base64 with padding, RFC 4648 §4.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |n: usize| u32::from(chunk.get(n).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for n in 0..4 {
-            let letter = LETTERS.get((bits >> (18 - 6 * n) & 63) as usize).copied().unwrap_or(b'=');
-            out.push(if n <= chunk.len() { char::from(letter) } else { '=' });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     const CANARY: &str = "sk-ant/canary+7Q=\"x\" Zz9~é";
+    const MARK: &str = "[secret:LAB_API_KEY]";
 
     fn redactor() -> Redactor {
-        Redactor::new([("LAB_API_KEY", CANARY), ("SHORT_KEY", "abc"), ("EMPTY_TOKEN", "")])
+        Redactor::new([7; 32], [("LAB_API_KEY", CANARY), ("SHORT_KEY", "abc"), ("EMPTY_TOKEN", "")])
     }
 
-    #[test]
-    fn base64_is_what_everybody_writes() {
-        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
-        for (raw, encoded) in cases {
-            assert_eq!(base64(raw.as_bytes()), encoded);
+    fn hex(bytes: &[u8], between: &str) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between)
+    }
+
+    fn utf16(text: &str, bytes: impl Fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    /// The key in every form, with what it is.
+    fn every_form() -> Vec<String> {
+        let bytes = CANARY.as_bytes();
+        let all: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+        let some = CANARY.replace('/', "%2F").replace('+', "%2b").replace('"', "%22").replace('=', "%3d");
+        let mut forms = vec![
+            CANARY.to_owned(),
+            CANARY.chars().rev().collect(),
+            serde_json::json!(CANARY).to_string(),
+            serde_json::json!(CANARY).to_string().replace('é', "\\u00e9").replace('/', "\\/"),
+            all.to_uppercase(),
+            all,
+            some.replace(' ', "+"),
+            some.replace(' ', "%20"),
+            bytes.iter().map(|byte| format!("0x{byte:02X}, ")).collect(),
+            bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect(),
+        ];
+        for bytes in [bytes.to_vec(), utf16(CANARY, u16::to_le_bytes), utf16(CANARY, u16::to_be_bytes)] {
+            for between in ["", ":", "-", " ", ", "] {
+                let hex = hex(&bytes, between);
+                forms.extend([hex.to_uppercase(), hex.replace("6e", "6E"), hex]);
+            }
+            // As `xxd` and `od -x` set them: a space after every second one, lines of sixteen.
+            let lines = bytes
+                .chunks(16)
+                .map(|line| line.chunks(2).map(|two| hex(two, "")).collect::<Vec<_>>().join(" "));
+            forms.push(lines.collect::<Vec<_>>().join("\n"));
+            for before in ["", "a", "ab", "abc"] {
+                for after in ["", "\n", "xy"] {
+                    let encoded = STANDARD.encode([before.as_bytes(), &bytes, after.as_bytes()].concat());
+                    let broken = encoded.as_bytes().chunks(10).map(|part| String::from_utf8_lossy(part));
+                    forms.push(broken.collect::<Vec<_>>().join("\r\n"));
+                    forms.extend([encoded.replace('+', "-").replace('/', "_"), encoded]);
+                }
+            }
         }
+        forms
     }
 
     #[test]
     fn a_known_secret_is_found_in_every_form_and_at_every_alignment() {
-        let redactor = redactor();
-        let hex: String = CANARY.bytes().map(|byte| format!("{byte:02X}")).collect();
-        let forms = [
-            CANARY.to_owned(),
-            CANARY.chars().rev().collect(),
-            hex.to_lowercase(),
-            hex,
-            percent(CANARY, false),
-            percent(CANARY, true),
-            serde_json::json!(CANARY).to_string(),
-        ];
-        for form in &forms {
-            let shown = redactor.text(&format!("x {form} y")).unwrap();
-            assert!(shown.contains("[secret:LAB_API_KEY]"), "{form}: {shown}");
-            assert!(!shown.contains("canary"), "{form}: {shown}");
-        }
-        for before in ["", "a", "ab", "abc", "user:"] {
-            for after in ["", "\n", "xy", " and more"] {
-                let encoded = base64(format!("{before}{CANARY}{after}").as_bytes());
-                for form in [encoded.clone(), encoded.replace('+', "-").replace('/', "_")] {
-                    let shown = redactor.text(&form).unwrap_or_else(|| panic!("{before:?} {after:?}"));
-                    assert!(shown.contains("[secret:LAB_API_KEY]") && shown.len() < form.len(), "{shown}");
-                    let wrapped = form.as_bytes().chunks(10).map(|c| std::str::from_utf8(c).unwrap());
-                    let wrapped = wrapped.collect::<Vec<_>>().join("\r\n");
-                    assert!(redactor.text(&wrapped).unwrap().contains("[secret:LAB_API_KEY]"));
-                }
+        let known = redactor();
+        let kept = known.kept().unwrap();
+        for redactor in [known, Redactor::default().with(&kept)] {
+            for form in every_form() {
+                let text = format!("given: {form} .");
+                let shown = redactor.text(&text).unwrap_or_else(|| panic!("not found: {form}"));
+                assert!(shown.contains(MARK), "{form}: {shown}");
+                assert!(shown.starts_with("given: ") && shown.ends_with(" ."), "{form}: {shown}");
+                // What is left are the groups of base64 that also hold bits of what stands around.
+                assert!(shown.len() < MARK.len() + 30, "{form}: {shown}");
             }
         }
     }
 
     #[test]
+    fn every_line_of_a_secret_is_one() {
+        let pem = "-----BEGIN KEY-----\nMIIBVgIBADANBgkqhkiG\n9w0BAQEFAASCAUAwggE8\n-----END KEY-----";
+        let redactor = Redactor::new(Key::default(), [("SIGNING_KEY", pem)]);
+        assert_eq!(redactor.text(&format!("x {pem} y")).unwrap(), "x [secret:SIGNING_KEY] y");
+        assert_eq!(redactor.text("x 9w0BAQEFAASCAUAwggE8 y").unwrap(), "x [secret:SIGNING_KEY] y");
+        assert_eq!(redactor.text("-----BEGIN KEY-----"), None);
+    }
+
+    #[test]
     fn what_holds_no_secret_stays_as_it_is() {
         let redactor = redactor();
-        for text in ["", "abc", "a text\nof two lines", "sk-ant/canary"] {
+        for text in
+            ["", "abc", "a text\nof two lines", "sk-ant/canary", "50% of \\u00e9 and \\ud800 \\x4", "%"]
+        {
             assert_eq!(redactor.text(text), None);
         }
         assert_eq!(Redactor::default().text(CANARY), None);
         assert_eq!(redactor.text(&format!("é\n{CANARY}\nü")).unwrap(), "é\n[secret:LAB_API_KEY]\nü");
+        let twice = format!("{CANARY}{CANARY} ü {CANARY}");
+        assert_eq!(redactor.text(&twice).unwrap(), format!("{MARK}{MARK} ü {MARK}"));
     }
 
     #[test]
-    fn a_redactor_shows_nothing_of_what_it_knows() {
-        assert!(!format!("{:?}", redactor()).contains("canary"));
+    fn a_line_that_passes_shows_no_part_of_a_secret() {
+        let redactor = redactor();
+        let bytes = STANDARD.encode(CANARY);
+        for secret in [CANARY, &bytes] {
+            for (cut, _) in secret.char_indices().skip(LEAST_PART).take_while(|(at, _)| at + 6 < secret.len())
+            {
+                let (begin, end) = secret.split_at(cut);
+                assert_eq!(redactor.passing(&format!("it is {begin}")).unwrap(), format!("it is {MARK}"));
+                assert_eq!(redactor.passing(&format!("{end}, it was")).unwrap(), format!("{MARK}, it was"));
+                assert_eq!(redactor.passing(end).unwrap(), MARK);
+            }
+            assert_eq!(redactor.passing(&secret[6..14]).unwrap(), MARK, "a part out of the middle");
+        }
+        for line in ["", "sk-an", "reading src/canary.rs", "all of it"] {
+            assert_eq!(redactor.passing(line), None);
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_kept_or_printed_holds_the_secret() {
+        let redactor = redactor();
+        let kept = redactor.kept().unwrap();
+        assert!(!format!("{redactor:?}").contains("canary"));
+        for form in every_form() {
+            assert!(!kept.contains(&form), "{kept}");
+        }
+        assert_eq!(Redactor::default().kept(), None);
+        // Taking them in again adds none, and a file that was cut off still gives what it has.
+        assert_eq!(redactor.with(&kept).kept().unwrap(), kept);
+        let cut = &kept[..kept.len() - 9];
+        assert_eq!(Redactor::default().with(cut).known[0].len() + 1, kept.lines().count() - 1);
+        assert_eq!(Redactor::default().with("no such file").text(CANARY), None);
+    }
+
+    #[test]
+    fn a_resumed_run_keeps_what_both_of_its_processes_knew() {
+        let first = redactor();
+        let key = Redactor::key_of(&first.kept().unwrap()).unwrap();
+        let second = Redactor::new(key, [("NEW_TOKEN", "another one")]).with(&first.kept().unwrap());
+        let old = Redactor::default().with(&second.kept().unwrap());
+        let text = format!("{CANARY}, another one");
+        assert_eq!(old.text(&text).unwrap(), format!("{MARK}, [secret:NEW_TOKEN]"));
+        let stranger = Redactor::new([8; 32], [("NEW_TOKEN", "another one")]).with(&first.kept().unwrap());
+        assert_eq!(stranger.text(&text).unwrap(), format!("{MARK}, [secret:NEW_TOKEN]"));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Invariant: at most ten reports a second and instance, however much it prints.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -26,11 +26,13 @@ pub(crate) struct Activity {
     began: Instant,
     /// When the next report is due, in milliseconds since `began`.
     next: AtomicU64,
+    /// The end of what was printed: a line may come in pieces, and is shown as far as it is there.
+    tail: Mutex<Vec<u8>>,
 }
 
 impl Activity {
     pub(crate) fn new(journal: Arc<Journal>, instance: InstanceId) -> Activity {
-        Activity { journal, instance, began: Instant::now(), next: AtomicU64::new(0) }
+        Activity { journal, instance, began: Instant::now(), next: AtomicU64::new(0), tail: Mutex::default() }
     }
 
     /// The time, if a report is due.
@@ -56,16 +58,23 @@ impl Activity {
         self.journal.note(Event::CallProgressed { instance: self.instance.clone(), activity, tokens });
     }
 
-    /// Reports the last line of a piece of output.
+    /// Reports the last line of what was printed up to this piece of output.
     pub(crate) fn output(&self, bytes: &[u8]) {
-        // Cheap first: most pieces come too soon after the last.
-        if self.due().is_none() {
-            return;
-        }
-        let tail = &bytes[bytes.len().saturating_sub(4 * LONGEST)..];
-        let text = String::from_utf8_lossy(tail);
-        if let Some(line) = text.lines().rev().find(|line| !line.trim().is_empty()) {
-            self.report(line, Tokens(0));
+        const KEPT: usize = 4 * LONGEST;
+        let line = {
+            let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.extend(&bytes[bytes.len().saturating_sub(KEPT)..]);
+            let more = tail.len().saturating_sub(KEPT);
+            tail.drain(..more);
+            // Most pieces come too soon after the last.
+            if self.due().is_none() {
+                return;
+            }
+            let text = String::from_utf8_lossy(&tail);
+            text.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned)
+        };
+        if let Some(line) = line {
+            self.report(&line, Tokens(0));
         }
     }
 }
