@@ -16,7 +16,7 @@ use super::program::fault::{self, Fault};
 use super::program::listener::{Listener, Stuck};
 use super::program::start::{self, Start};
 use super::program::{End, Told};
-use super::{Agent, Answer, Ask, News, Surroundings, Thread, prompt, question};
+use super::{Agent, Answer, Ask, Memory, News, Surroundings, Thread, prompt, question};
 use crate::model::{MAX_MESSAGE, shown};
 use crate::outcome::Usage;
 use crate::plan::{self, CommandAgent, CommandInput, CommandOutput};
@@ -182,7 +182,7 @@ impl Program<'_> {
             agent: self.name().to_owned(),
             stderr: ended.stderr.text().into_owned(),
             exit: Some(ended.exit.status()),
-            thread: thread.map(|id| Thread { id: Some(id), spent }),
+            memory: thread.map(|id| Memory::Thread(Thread { id: Some(id), spent })),
             denied: told.denied.clone(),
             ..Answer::default()
         })

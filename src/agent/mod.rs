@@ -28,7 +28,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -36,10 +35,12 @@ pub use access::{Access, Book};
 pub use desk::{Desk, Errand, Errands, Kit, Subagents, Wanted};
 pub use failure::{Failure, Kind};
 
+pub use crate::event::{Memory, Thread};
+
 use crate::limits::estimate::Estimates;
 use crate::limits::gate::Gate;
 use crate::limits::gates::Gates;
-use crate::model::Client;
+use crate::model::{Client, Message};
 use crate::outcome::Usage;
 use crate::plan;
 use crate::process::Reaper;
@@ -89,8 +90,10 @@ pub struct Ask {
     /// What the system lets a program touch.
     pub policy: Policy,
     /// The conversation that a program is to go on with, or to begin so that it can be gone on with;
-    /// `None` for one that nobody goes on with.
+    /// `None` for one that nobody goes on with, of which an answer has no [`Answer::memory`].
     pub thread: Option<Thread>,
+    /// The same for a model in this process. Another model than the one whose it is goes on from `before`.
+    pub transcript: Option<Arc<Transcript>>,
     /// True when a transient failure will not be tried again: an agent with several
     /// models then goes on to the next one instead of reporting it.
     pub last_try: bool,
@@ -101,20 +104,13 @@ pub struct Ask {
     pub desk: Option<Arc<Desk>>,
 }
 
-/// A conversation that a program keeps by itself.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Thread {
-    /// The program's own name of it; `None` for one that is to begin.
-    pub id: Option<String>,
-    /// What all of it has used so far: some programs report nothing else.
-    pub spent: Usage,
-}
-
-impl Thread {
-    /// The program's own name of it.
-    pub(crate) fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
+/// A conversation as a model was sent it, to be gone on with by the same model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transcript {
+    /// Whose form the turns are in: `anthropic/claude-sonnet-5`.
+    pub model: String,
+    /// The messages in order, the last answer included.
+    pub messages: Vec<Message>,
 }
 
 /// Something that was asked earlier in a conversation, and what was answered.
@@ -154,8 +150,8 @@ pub struct Answer {
     pub stderr: String,
     /// A program's exit status.
     pub exit: Option<i32>,
-    /// The conversation that this was a part of, where the ask had one and the program can go on with it.
-    pub thread: Option<Thread>,
+    /// The conversation up to this answer, where the ask has a `thread` and it can be gone on with.
+    pub memory: Option<Memory>,
     /// Permissions that a program asked for and was denied: `Bash(npm test)`.
     pub denied: Vec<String>,
     /// Models that were asked first and failed for good: which, and why.

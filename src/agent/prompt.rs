@@ -5,10 +5,12 @@
 use super::{Ask, Exchange};
 use crate::model::{Message, schema};
 
-/// The whole of it for a model. `in_words`: the schema is asked for in the prompt, too.
-pub(super) fn conversation(ask: &Ask, in_words: bool) -> Vec<Message> {
-    let mut messages = Vec::with_capacity(2 * (ask.before.len() + ask.earlier.len()) + 1);
-    for exchange in &ask.before {
+/// The whole of it for the model of this name. `in_words`: the schema is asked for in the prompt, too.
+pub(super) fn conversation(ask: &Ask, model: &str, in_words: bool) -> Vec<Message> {
+    // Turns go back only to whom they came from: their form is the provider's, and some are signed.
+    let transcript = ask.transcript.as_ref().filter(|transcript| transcript.model == model);
+    let mut messages = transcript.map_or_else(Vec::new, |transcript| transcript.messages.clone());
+    for exchange in ask.before.iter().filter(|_| transcript.is_none()) {
         messages.push(Message::User(exchange.said.clone()));
         messages.push(Message::Assistant(exchange.answered.clone()));
     }
@@ -23,11 +25,12 @@ pub(super) fn conversation(ask: &Ask, in_words: bool) -> Vec<Message> {
     messages
 }
 
-/// The whole of it for a program, which has no conversation. `native`: the program is given the
+/// The whole of it for a program; what was said before only to one that does not know it by itself. `native`: the program is given the
 /// system prompt, and the schema, as such.
 pub(super) fn text(ask: &Ask, native: Native) -> String {
     let mut text = first(ask, !native.schema);
-    if !ask.before.is_empty() {
+    let knows = ask.thread.as_ref().is_some_and(|thread| thread.id().is_some());
+    if !ask.before.is_empty() && !knows {
         let said = |exchange: &Exchange| {
             let Exchange { said, answered } = exchange;
             format!("{}\n<answer>\n{}\n</answer>\n\n", said.trim_end(), answered.trim_end())

@@ -21,7 +21,7 @@ use super::failure::{Failure, Kind};
 use super::news::Seldom;
 use super::request::Requests;
 use super::toolbox::Toolbox;
-use super::{Answer, Ask, prompt};
+use super::{Answer, Ask, Memory, prompt};
 use crate::event::{ModelAnswer, ToolAsked};
 use crate::id::ContentKey;
 use crate::journal::JournalError;
@@ -70,9 +70,9 @@ impl<'a> Talk<'a> {
         let request = Request {
             model: name.model.clone(),
             system: ask.system.clone(),
-            messages: prompt::conversation(ask, in_words),
+            messages: prompt::conversation(ask, &name.to_string(), in_words),
             // Every turn of a conversation begins as the one before it.
-            cache: !tools.is_empty(),
+            cache: !tools.is_empty() || ask.thread.is_some(),
             tools,
             schema: ask.schema.clone(),
             max_tokens: settings.max_tokens,
@@ -141,8 +141,10 @@ impl<'a> Talk<'a> {
                 let message = format!("{} gave an empty answer", self.name);
                 return Err(self.failed(self.failure(Kind::Empty, message)));
             }
+            let memory = self.memory();
             return Ok(Answer {
                 text: answer.text,
+                memory,
                 usage: self.usage,
                 usage_estimated: self.estimated,
                 agent: self.name.to_string(),
@@ -258,6 +260,13 @@ impl<'a> Talk<'a> {
         self.request.messages.push(Message::Echo(Arc::new(answer.assistant.clone())));
         self.request.messages.push(Message::Results { results, note: None });
         Ok(())
+    }
+
+    /// The conversation up to here, where somebody may go on with it.
+    fn memory(&mut self) -> Option<Memory> {
+        self.ask.thread.as_ref()?;
+        let messages = serde_json::to_value(std::mem::take(&mut self.request.messages)).ok()?;
+        Some(Memory::Transcript { model: self.name.to_string(), messages })
     }
 
     /// Waits for the end of a job, as long as there is time; true when there is none left and the

@@ -72,6 +72,7 @@ fn is_of(record: &Record, call: &str) -> bool {
         | Event::ToolStarted { instance, .. }
         | Event::ToolEnded { instance, .. }
         | Event::JobEnded { instance, .. }
+        | Event::SessionExtended { instance, .. }
         | Event::WorkspaceMade { instance, .. }
         | Event::SubagentPlanned { within: instance, .. }
         | Event::CallFinished { instance, .. }

@@ -18,7 +18,7 @@ use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
 use crate::outcome::{Cause, Outcome, Status};
 use crate::unit::{Tokens, millis};
 pub use request::{RequestFinished, RequestStarted};
-pub use talk::{JobStatus, ModelAnswer, ToolAsked};
+pub use talk::{Exchanged, JobStatus, Memory, ModelAnswer, Thread, ToolAsked};
 
 /// The version of the record format; readers refuse a higher one.
 pub const FORMAT: u32 = 1;
@@ -189,6 +189,14 @@ pub enum Event {
         /// How long it ran.
         #[serde(with = "millis", rename = "duration_ms")]
         took: Duration,
+    },
+    /// A call of a session has its answer. Durable before the call's end, so that the next call of the
+    /// session goes on from here, in this process or a later one.
+    SessionExtended {
+        /// Which instance.
+        instance: InstanceId,
+        /// What was said, and what the next one needs to go on.
+        exchanged: Exchanged,
     },
     /// An agent asked for a subagent, which is a call of its own from here on.
     SubagentPlanned {

@@ -53,6 +53,49 @@ pub struct ToolAsked {
     pub unreadable: Option<String>,
 }
 
+/// One question and its answer in a session, and what the next one needs to go on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exchanged {
+    /// What was asked.
+    pub said: String,
+    /// What was answered in the end.
+    pub answered: String,
+    /// The conversation up to here; `None` where nobody keeps more of it than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+}
+
+/// A whole conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Memory {
+    /// A program keeps it by itself.
+    Thread(Thread),
+    /// As a model was sent it, its tools and their results included.
+    Transcript {
+        /// Whose form the turns are in: `anthropic/claude-sonnet-5`.
+        model: String,
+        /// The messages in order, the last answer included.
+        messages: Value,
+    },
+}
+
+/// A conversation that a program keeps by itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Thread {
+    /// The program's own name of it; `None` for one that is to begin.
+    pub id: Option<String>,
+    /// What all of it has used so far: some programs report nothing else.
+    pub spent: Usage,
+}
+
+impl Thread {
+    /// The program's own name of it.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+}
+
 /// How a background job of an agent ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -215,6 +215,7 @@ impl Sample {
             check: None,
             attempts: 1,
             repeat: None,
+            session: None,
             cache: crate::plan::Cache::Off,
             budget: Budget::default(),
             pass: Pass {

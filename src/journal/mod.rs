@@ -40,7 +40,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::event::{Event, Record};
+use crate::event::{Event, Exchanged, Record};
 use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
 use crate::outcome::Outcome;
 
@@ -325,6 +325,12 @@ impl Journal {
     /// A part of an instance's conversation, as this process or an earlier one recorded it.
     pub fn part_of_talk(&self, instance: &InstanceId, part: Part, key: &ContentKey) -> Option<Arc<Event>> {
         self.memo.lock().unwrap_or_else(PoisonError::into_inner).talks.part(instance, part, key)
+    }
+
+    /// What an instance left for the next call of its session, as this process or an earlier one recorded
+    /// it with [`keep_part`](Journal::keep_part).
+    pub fn exchanged(&self, instance: &InstanceId) -> Option<Arc<Exchanged>> {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).talks.exchanged(instance)
     }
 
     /// How many starts of this work were cut off by a kill; 0 once it has ended since.

@@ -192,5 +192,6 @@ fn is_result(event: &Event) -> bool {
                 | Event::ModelAnswered { .. }
                 | Event::ToolEnded { .. }
                 | Event::JobEnded { .. }
+                | Event::SessionExtended { .. }
         )
 }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::event::Event;
+use crate::event::{Event, Exchanged};
 use crate::id::{ContentKey, InstanceId};
 use crate::outcome::Status;
 
@@ -27,7 +27,11 @@ pub enum Part {
 
 /// The conversations of a run.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Talks(HashMap<InstanceId, Talk>);
+pub(super) struct Talks {
+    talks: HashMap<InstanceId, Talk>,
+    /// What calls of sessions left for the next one; of each the last.
+    sessions: HashMap<InstanceId, Arc<Exchanged>>,
+}
 
 #[derive(Debug, Clone, Default)]
 struct Talk {
@@ -52,6 +56,9 @@ impl Talks {
             }
             Event::JobEnded { instance, key, .. } => {
                 self.add(instance, Part::Job, key, event);
+            }
+            Event::SessionExtended { instance, exchanged } => {
+                self.sessions.insert(instance.clone(), Arc::new(exchanged.clone()));
             }
             Event::CallFinished { instance, outcome, .. } => self.end(instance, outcome.status),
             Event::RunStarted(_)
@@ -83,25 +90,31 @@ impl Talks {
 
     /// An instance has ended so.
     pub(super) fn end(&mut self, instance: &InstanceId, status: Status) {
-        if self.0.get(instance).is_some_and(|talk| is_over(status, talk.answered)) {
-            self.0.remove(instance);
+        if self.talks.get(instance).is_some_and(|talk| is_over(status, talk.answered)) {
+            self.talks.remove(instance);
         }
     }
 
     fn add(&mut self, instance: &InstanceId, part: Part, key: &ContentKey, event: &Event) -> &mut Talk {
-        let talk = self.0.entry(instance.clone()).or_default();
+        let talk = self.talks.entry(instance.clone()).or_default();
         talk.parts.insert((part, key.clone()), Arc::new(event.clone()));
         talk
     }
 
     /// What is known under a key.
     pub(super) fn part(&self, instance: &InstanceId, part: Part, key: &ContentKey) -> Option<Arc<Event>> {
-        self.0.get(instance)?.parts.get(&(part, key.clone())).cloned()
+        self.talks.get(instance)?.parts.get(&(part, key.clone())).cloned()
+    }
+
+    /// What an instance left for the next call of its session.
+    pub(super) fn exchanged(&self, instance: &InstanceId) -> Option<Arc<Exchanged>> {
+        self.sessions.get(instance).cloned()
     }
 
     /// Drops the conversations of some instances.
     pub(super) fn forget(&mut self, gone: impl Fn(&InstanceId) -> bool) {
-        self.0.retain(|instance, _| !gone(instance));
+        self.talks.retain(|instance, _| !gone(instance));
+        self.sessions.retain(|instance, _| !gone(instance));
     }
 }
 

@@ -312,6 +312,7 @@ fn is_last_word(event: &Event) -> bool {
         | Event::ModelAnswered { .. }
         | Event::ToolEnded { .. }
         | Event::JobEnded { .. }
+        | Event::SessionExtended { .. }
         | Event::Reconciled { .. }
         | Event::StopRequested { .. }
         | Event::Warned { .. }

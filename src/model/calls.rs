@@ -3,6 +3,7 @@
 //! Invariant: a call is handed on whatever its arguments are. Arguments that are no
 //! JSON object are an `Err` with words that a model can act on, never a guess.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::shown;
@@ -31,7 +32,7 @@ pub struct ToolCall {
 }
 
 /// What a model is told that a call came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// [`ToolCall::id`] of the call that it answers.
     pub id: String,

@@ -32,6 +32,7 @@ mod target;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use calls::{ToolCall, ToolResult, ToolSpec};
@@ -71,7 +72,8 @@ pub struct Request {
 }
 
 /// One message of a conversation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Message {
     /// What the user says.
     User(String),

@@ -151,6 +151,7 @@ impl Watcher {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::SessionExtended { .. }
             | Event::WorkspaceMade { .. }
             | Event::StopRequested { .. }
             | Event::NoticeDelivered { .. }

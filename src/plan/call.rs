@@ -71,6 +71,8 @@ pub struct Call {
     pub attempts: u32,
     /// Run again until an expression holds.
     pub repeat: Option<Repeat>,
+    /// The conversation that it goes on with. Never of a call that is expanded.
+    pub session: Option<Session>,
     /// How much of its output others get when they mention it.
     pub pass: Pass,
     /// Whether an earlier run's identical result is taken.
@@ -79,6 +81,17 @@ pub struct Call {
     pub budget: Budget,
     /// For `--only tag:x`.
     pub tags: Vec<String>,
+}
+
+/// A conversation of several calls, one after the other in plan order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its name.
+    pub name: String,
+    /// Where that stands.
+    pub at: Span,
+    /// The position of the call before it in the session, which it needs.
+    pub previous: Option<usize>,
 }
 
 /// Whether the result of an earlier run with the same content is taken over.

@@ -51,7 +51,7 @@ pub use agent::{
 };
 pub use call::{
     Accept, Action, Cache, Call, Check, Command, Computed, Expand, Format, Join, Need, OnError, OnInterrupt,
-    OutputSpec, Overflow, Pass, Repeat, RetryOn,
+    OutputSpec, Overflow, Pass, Repeat, RetryOn, Session,
 };
 use diagnostic::Span;
 pub use limits::{AtEnd, Budget, Limits};

@@ -35,7 +35,6 @@ macro_rules! unbuilt {
 unbuilt! {
     DETACH = "`background: detach`", "write `wait` or `cancel`";
     PROGRAM_TOOLS = "`tools` of a command-line agent", "remove it; `args` takes the program's own flags for that";
-    SESSION = "`session`", "remove it, and pass on what matters with `{{ calls.id.output }}`";
 }
 
 #[cfg(test)]

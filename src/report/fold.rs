@@ -129,6 +129,7 @@ impl RunView {
             Event::AttemptFinished { .. }
             | Event::ConflictsFound { .. }
             | Event::ModelAsked { .. }
+            | Event::SessionExtended { .. }
             | Event::WorkspaceMade { .. } => {}
             Event::ModelAnswered { instance, .. }
             | Event::ToolStarted { instance, .. }

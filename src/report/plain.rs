@@ -76,6 +76,7 @@ impl News<'_> {
             | Event::ToolEnded { .. }
             | Event::JobEnded { .. }
             | Event::SubagentPlanned { .. }
+            | Event::SessionExtended { .. }
             | Event::WorkspaceMade { .. } => return None,
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
                 let then = match retry_in {
@@ -244,6 +245,7 @@ fn is_problem(event: &Event) -> bool {
         | Event::ToolEnded { .. }
         | Event::JobEnded { .. }
         | Event::SubagentPlanned { .. }
+        | Event::SessionExtended { .. }
         | Event::WorkspaceMade { .. }
         | Event::NotificationPosted { .. }
         | Event::NotificationsDrained { .. }

@@ -228,6 +228,7 @@ pub(super) fn as_raw(outcome: &Outcome) -> Raw {
         exit: outcome.exit,
         usage: outcome.usage,
         agent: outcome.agent.clone(),
+        memory: None,
     }
 }
 

@@ -173,6 +173,7 @@ impl Asking<'_> {
                 // A model of this process, without tools: it starts nothing.
                 policy: crate::sandbox::Policy::default(),
                 thread: None,
+                transcript: None,
                 last_try: retried >= RETRIES,
                 access: Arc::clone(&access),
                 desk: None,
@@ -188,6 +189,7 @@ impl Asking<'_> {
             let fault = match answer {
                 Ok(answer) => {
                     let raw = super::attempt::Raw {
+                        memory: None,
                         text: answer.text,
                         omitted: answer.omitted_bytes,
                         stderr: answer.stderr.into(),

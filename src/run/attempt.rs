@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::level::Level;
+use super::session::Carried;
 use super::work::{Job, Place, Program, Work};
 use super::{World, confine};
 use crate::agent;
@@ -32,6 +33,8 @@ pub(crate) struct Raw {
     pub(crate) usage: Usage,
     /// Who answered, where that is known only now (a fallback model).
     pub(crate) agent: Option<String>,
+    /// The conversation up to here, in a session.
+    pub(crate) memory: Option<agent::Memory>,
 }
 
 /// What went wrong with one try.
@@ -133,6 +136,8 @@ pub(crate) struct Told<'a> {
     pub(crate) access: &'a Arc<agent::Access>,
     /// Earlier answers that were not good enough.
     pub(crate) feedback: &'a [Feedback],
+    /// What its session brings.
+    pub(crate) carried: &'a Carried,
     /// What a model has to work with.
     pub(crate) desk: Option<Arc<agent::Desk>>,
 }
@@ -143,7 +148,7 @@ pub(crate) async fn prompt(
     call: &Call,
     job: &Job,
     Bounded { bounds, last_try }: Bounded,
-    Told { access, feedback, desk }: Told<'_>,
+    Told { access, feedback, desk, carried }: Told<'_>,
     activity: &Activity,
     stop: impl Future<Output = Cause>,
 ) -> Result<Raw, Fault> {
@@ -153,7 +158,7 @@ pub(crate) async fn prompt(
     let ask = agent::Ask {
         prompt: prompt.clone(),
         system: system.clone(),
-        before: Vec::new(),
+        before: carried.before.clone(),
         schema: call.output.schema.as_ref().map(Arc::clone),
         earlier: feedback
             .iter()
@@ -164,7 +169,8 @@ pub(crate) async fn prompt(
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
         policy: confine::policy(&level.world, &job.place),
-        thread: None,
+        thread: carried.thread.clone(),
+        transcript: carried.transcript.clone(),
         last_try,
         access: Arc::clone(access),
         desk,
@@ -186,6 +192,7 @@ pub(crate) async fn prompt(
             exit: answer.exit,
             usage: answer.usage,
             agent: Some(answer.agent),
+            memory: answer.memory,
             computed: None,
         }),
         Err(failure) => Err(of_agent(*failure, bounds)),

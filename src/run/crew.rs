@@ -170,6 +170,7 @@ impl<'a> Crew<'a> {
             check: None,
             attempts: 1,
             repeat: None,
+            session: None,
             ..parent.clone()
         })
     }

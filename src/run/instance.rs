@@ -18,6 +18,7 @@ use super::crew::Beside;
 use super::level::{Level, Local, data};
 use super::results::InstanceResult;
 use super::seat::Promise;
+use super::session::Carried;
 use super::stop::{Phase, Stop, Why};
 use super::work::{Job, Work, takes_place, template_cause};
 use super::{RunError, check, kit, output, parent, steps};
@@ -54,6 +55,8 @@ struct Spent {
     usage: Usage,
     /// Conversations that an agent had or began anew.
     conversations: u32,
+    /// What its session brought.
+    carried: Carried,
 }
 
 impl Instance<'_> {
@@ -112,7 +115,11 @@ impl Instance<'_> {
             return Ok((Some(job.key), outcome));
         }
         let watched = self.watch(&job).await;
-        let mut spent = Spent::default();
+        let carried = match self.carried() {
+            Ok(carried) => carried,
+            Err(cause) => return Ok((Some(job.key), Outcome::ended(Status::Failed, cause))),
+        };
+        let mut spent = Spent { carried, ..Spent::default() };
         let mut outcome = match self.rounds(&job, began, &access, &mut spent).await {
             Ok(outcome) => outcome,
             Err(Ended::Fault(fault)) => of_fault(fault),
@@ -291,10 +298,11 @@ impl Instance<'_> {
                 return Ok(raw);
             }
             let last_try = *retried >= self.call.retries;
-            let told = attempt::Told { access, feedback, desk: talk.desk() };
+            let told = attempt::Told { access, feedback, carried: &spent.carried, desk: talk.desk() };
             let fault = match talk.beside(self.once(job, Bounded { bounds, last_try }, told)).await {
                 Ok(raw) => {
                     spent.usage.add(&raw.usage);
+                    self.leave(job, &raw).await?;
                     self.keep_step(job, feedback, AttemptNo(spent.attempts), &raw).await?;
                     return Ok(raw);
                 }

@@ -33,6 +33,7 @@ mod parent;
 mod races;
 mod results;
 mod seat;
+mod session;
 mod steps;
 pub mod stop;
 mod verdict;

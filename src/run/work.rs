@@ -273,7 +273,7 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
             json!(outputs.collect::<Vec<_>>())
         })
         .collect();
-    let shape = json!({
+    let mut shape = json!({
         "format": format!("{:?}", call.output.format),
         "schema": call.output.schema,
         "check": call.check.as_ref().map(|check| match check {
@@ -292,6 +292,9 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
         // Samples are told apart by nothing but their number.
         "index": if local.item.is_none() { local.index } else { None },
     });
+    if let (Some(session), Value::Object(shape)) = (&call.session, &mut shape) {
+        shape.insert("session".to_owned(), json!(session.name));
+    }
     let relative = place.cwd.strip_prefix(&level.plan.dir).unwrap_or(&place.cwd);
     let parts = json!([level.event_id(call), work, relative, place.env, shape, given]).to_string();
     ContentKey::of([parts.as_bytes()])

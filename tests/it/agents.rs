@@ -35,6 +35,7 @@ fn ask(prompt: &str) -> Ask {
         policy: fanout::sandbox::Policy::default(),
         env: Vec::new(),
         thread: None,
+        transcript: None,
         last_try: false,
         access: Arc::default(),
         desk: None,

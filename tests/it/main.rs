@@ -34,6 +34,7 @@ mod schemas;
 mod screen;
 mod served;
 mod servers;
+mod sessions;
 mod storms;
 mod support;
 mod sweep;

@@ -125,6 +125,76 @@ fn a_wrong_key_is_told_as_such_by_each_of_them() {
     }
 }
 
+/// Runs a conversation of two calls and looks whether the program told its model all of it.
+fn converses(agent: &str, places: &[PathBuf], provider: &Provider, more: &[(&str, String)]) {
+    provider.answer(|_| Script::text("It is 42.").usage(111, 7));
+    let folder = Folder::with_plan(&format!(
+        "agents:\n  it: {agent}\ndefaults: {{ agent: it, timeout: 2m, retries: 0, session: s }}\n\
+         calls:\n  one: {{ prompt: Remember the number 4711. }}\n  two: {{ prompt: Which number was it? }}\n  \
+         three: {{ prompt: And once more? }}\n"
+    ));
+    let key = r#"{"security": {"auth": {"selectedType": "gemini-api-key"}}}"#;
+    folder.write("home/.gemini/settings.json", key);
+    let mut around = surroundings(&folder, places, provider);
+    around.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let outcomes = outcomes(&run(&folder, &around, 0));
+    let asked = provider.requests();
+    let last = asked.iter().rfind(|request| request.prompt().contains("And once more?"));
+    let last = last.unwrap_or_else(|| panic!("{agent}: it was not asked")).prompt();
+    for text in ["Remember the number 4711.", "Which number was it?"] {
+        assert!(last.contains(text), "{agent}: «{text}» is not in\n{last}");
+    }
+    for call in ["one", "two", "three"] {
+        assert_eq!(outcomes[call]["usage"]["output"], 7, "{agent}: {call}: {}", outcomes[call]["usage"]);
+    }
+}
+
+#[test]
+fn claude_goes_on_with_its_conversation_and_its_usage_is_that_of_each_call() {
+    let Some(claude) = place("claude") else { return };
+    let agent = "{ command: claude, model: claude-sonnet-5, args: [--bare] }";
+    converses(agent, &[claude], &Provider::start(), &[]);
+}
+
+#[test]
+fn codex_goes_on_with_its_conversation_and_its_usage_is_that_of_each_call() {
+    let Some(place) = place("codex") else { return };
+    let provider = Provider::start();
+    let agent = format!("{{ command: codex, model: gpt-5.1, args: {} }}", codex(&provider));
+    converses(&agent, &[place], &provider, &[]);
+}
+
+#[test]
+fn opencode_goes_on_with_its_conversation_and_its_usage_is_that_of_each_call() {
+    let Some(opencode) = place("opencode") else { return };
+    let provider = Provider::start();
+    let settings = scripted_for_opencode(&provider);
+    converses(
+        "{ command: opencode, model: scripted/m }",
+        &[opencode],
+        &provider,
+        &[("OPENCODE_CONFIG_CONTENT", settings)],
+    );
+}
+
+#[test]
+fn gemini_goes_on_with_its_conversation_and_its_usage_is_that_of_each_call() {
+    let Some(gemini) = place("gemini") else { return };
+    converses("{ command: gemini, model: gemini-2.5-flash }", &[gemini], &Provider::start(), &[]);
+}
+
+/// What makes opencode talk to the provider.
+fn scripted_for_opencode(provider: &Provider) -> String {
+    let settings = serde_json::json!({
+        "provider": {"scripted": {
+            "npm": "@ai-sdk/openai-compatible",
+            "options": {"baseURL": provider.base_url(), "apiKey": "sk-scripted"},
+            "models": {"m": {}},
+        }},
+    });
+    settings.to_string()
+}
+
 #[test]
 fn opencode_answers_through_its_adapter() {
     let Some(opencode) = place("opencode") else { return };
@@ -134,15 +204,8 @@ fn opencode_answers_through_its_adapter() {
         "agents:\n  it: { command: opencode, model: scripted/m }\n\
          calls:\n  one: { prompt: What is the answer?, agent: it, timeout: 2m, retries: 0 }\n",
     );
-    let settings = serde_json::json!({
-        "provider": {"scripted": {
-            "npm": "@ai-sdk/openai-compatible",
-            "options": {"baseURL": provider.base_url(), "apiKey": "sk-scripted"},
-            "models": {"m": {}},
-        }},
-    });
     let mut around = surroundings(&folder, &[opencode], &provider);
-    around.push(("OPENCODE_CONFIG_CONTENT".to_owned(), settings.to_string()));
+    around.push(("OPENCODE_CONFIG_CONTENT".to_owned(), scripted_for_opencode(&provider)));
     let outcomes = outcomes(&run(&folder, &around, 0));
     assert_eq!(outcomes["one"]["output"]["text"], "It is 42.", "{}", outcomes["one"]);
 }

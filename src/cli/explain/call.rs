@@ -30,6 +30,7 @@ pub(super) fn rows(
     rows.extend(action(plan, call));
     rows.push(needs(plan, call));
     rows.push(Row::optional("needs_at_least", call.needs_at_least.map(Value::from)));
+    rows.push(Row::optional("session", call.session.as_ref().map(|session| json!(session.name))));
     rows.push(Row::optional("when", call.when.as_ref().map(|when| json!(*when.source))));
     if let Some(expand) = &call.expand {
         rows.push(expansion(expand));

@@ -1,15 +1,16 @@
 //! Lints on who answers: sampling that cannot vary, programs that ask, models that change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::program;
-use super::{ASKS_PERMISSION, LintContext, SAMPLES_AT_ZERO, UNPINNED_MODEL, agent_of};
+use super::{ASKS_PERMISSION, LintContext, SAMPLES_AT_ZERO, SESSION_OF_ONE, UNPINNED_MODEL, agent_of};
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::{Agent, AgentKind, Call, Expand, Plan, Program};
 
 pub(super) fn lint(plan: &Plan, context: &LintContext, found: &mut Vec<Diagnostic>) {
     samples_at_zero(plan, found);
+    session_of_one(plan, found);
     // Each agent once, with the calls that it answers.
     let mut users: HashMap<*const Agent, (&Arc<Agent>, Vec<&Call>)> = HashMap::new();
     for call in &plan.calls {
@@ -45,6 +46,21 @@ fn samples_at_zero(plan: &Plan, found: &mut Vec<Diagnostic>) {
                 .help(format!("give `{}` a `temperature` above 0, or leave out `samples`", agent.name))
                 .related(agent.at, "temperature 0 comes from here"),
             );
+        }
+    }
+}
+
+/// A name that was written in two ways begins two conversations, and nothing else would say so.
+fn session_of_one(plan: &Plan, found: &mut Vec<Diagnostic>) {
+    let sessions = || plan.calls.iter().filter_map(|call| Some((call, call.session.as_ref()?)));
+    let gone_on_with: HashSet<usize> = sessions().filter_map(|(_, session)| session.previous).collect();
+    for (position, call) in plan.calls.iter().enumerate() {
+        let Some(session) = &call.session else { continue };
+        if session.previous.is_none() && !gone_on_with.contains(&position) {
+            let message = format!("only `{}` is in the session `{}`", call.id, session.name);
+            let help = "give the same name to the calls that are to go on with it, or take it out";
+            let fault = Diagnostic::warning(SESSION_OF_ONE, session.at, message);
+            found.push(fault.label("nobody goes on with it").help(help));
         }
     }
 }

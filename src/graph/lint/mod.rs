@@ -53,6 +53,7 @@ lints! {
     IGNORED_BUT_NEEDED = "W0317", "a call with `on_error: ignore` on whose success others insist";
     UNTRUSTED_TO_OUTSIDE = "W0318", "what strangers wrote, secrets and a way out on one path";
     TIMEOUT_IS_FINAL = "W0319", "a `retry_on: [timeout]` that no time is left for";
+    SESSION_OF_ONE = "W0320", "a session that only one call is in";
 }
 
 /// What lints know beyond the plan.

@@ -9,7 +9,7 @@ use super::budget;
 use super::expand;
 use super::needs::Needs;
 use super::{Scope, at_least_one};
-use super::{output, sandbox, workspace};
+use super::{output, sandbox, session, workspace};
 use crate::id::CallId;
 use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::call::{
@@ -20,7 +20,7 @@ use crate::plan::load::Load;
 use crate::plan::read::{At, Field, Key, OneOrMany};
 use crate::plan::record::Record as _;
 use crate::plan::template::{Also, Destination, Mention, Names, Template};
-use crate::plan::{Action, Cache, Call, Need, OnError, OnInterrupt, Repeat, RetryOn, code, unbuilt};
+use crate::plan::{Action, Cache, Call, Need, OnError, OnInterrupt, Repeat, RetryOn, code};
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 const AGENT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -44,7 +44,6 @@ pub(super) fn check(
     agents: &mut Agents<'_>,
     scope: &Scope<'_>,
 ) -> CheckedCall {
-    refuse_unbuilt(load, &file);
     misplaced(load, &file, name);
     let own = scope.positions.get(&name.value).copied();
     let mut mentions: Vec<Mention> = Vec::new();
@@ -91,6 +90,7 @@ pub(super) fn check(
     }
     let repeat = file.repeat.take().and_then(|repeat| rounds(load, *repeat, &names, &mut mentions));
     needs.mentioned(load, &mentions, own, scope);
+    let session = session::of(file.session.take(), own, &mut needs, scope);
     let needs = needs.finish();
     let needs_at_least = at_least(load, file.needs_at_least.take(), needs.len());
     let timeout = some_time(load, file.timeout.take(), "timeout").unwrap_or(TIMEOUT);
@@ -105,6 +105,7 @@ pub(super) fn check(
     let budget = budget::of_call(load, file.limits.take());
     let tags = file.tags.take().map_or_else(Vec::new, |tags| tags.value.0);
     let (Some(id), Some(action)) = (id, action) else { return CheckedCall { needs, call: None } };
+    let asks = matches!(action, Action::Prompt { .. });
     workspace::settle(&mut workspace, &action);
     if cwd.is_none() {
         workspace::survey(load, &workspace, &scope.place.dir);
@@ -155,6 +156,7 @@ pub(super) fn check(
         check,
         attempts,
         repeat,
+        session: session.filter(|_| asks),
         pass: output::pass(file.pass),
         cache,
         budget,
@@ -199,15 +201,6 @@ pub(super) fn merge_parts(call: &mut CallFile, defaults: &CallFile) {
     }
 }
 
-fn refuse_unbuilt(load: &mut Load<'_>, file: &CallFile) {
-    let rows = [(file.session.as_ref().map(|field| field.key), unbuilt::SESSION)];
-    for (at, row) in rows {
-        if let Some(at) = at {
-            load.fault(row.refuse(at));
-        }
-    }
-}
-
 /// Keys that mean nothing without another one. What `defaults` brings is not blamed on the call.
 fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
     const MANY: &str = "a call with `for_each`, `matrix` or `samples`";
@@ -218,6 +211,7 @@ fn misplaced(load: &mut Load<'_>, file: &CallFile, name: &At<String>) {
         ("stdin", file.wrote("run"), "a call with `run`"),
         ("cache", file.wrote("prompt") || file.wrote("run"), "a call with a `prompt` or `run`"),
         ("limits", file.wrote("prompt") || file.wrote("plan"), "a call with a `prompt` or `plan`"),
+        ("session", file.wrote("prompt"), "a call with a `prompt`"),
         ("with", file.wrote("plan"), "a call with `plan`"),
         ("default", file.wrote("ask"), "a call with `ask`"),
         ("as", each, "a call with `for_each`"),

@@ -23,6 +23,7 @@ mod program;
 mod providers;
 mod reconcile;
 mod sandbox;
+mod session;
 mod text;
 mod tools;
 mod top;
@@ -100,6 +101,8 @@ struct Traits {
     silent: bool,
     /// The parent does not wait for it.
     background: bool,
+    /// The call before it in its session.
+    previous: Option<usize>,
 }
 
 impl Scope<'_> {
@@ -137,7 +140,8 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
     let mut known = Known::new();
     vars.iter().for_each(|var| known.add_var(&var.name));
     let mut positions = HashMap::with_capacity(calls.len());
-    let mut traits = Vec::with_capacity(calls.len());
+    let mut traits: Vec<Traits> = Vec::with_capacity(calls.len());
+    let mut sessions = session::Sessions::default();
     for (id, call) in &calls {
         if !positions.contains_key(&id.value) {
             positions.insert(id.value.clone(), positions.len());
@@ -147,7 +151,8 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
                 .as_ref()
                 .and_then(|call| call.background.as_ref())
                 .is_some_and(|background| background.value);
-            traits.push(Traits { expanded, silent, background });
+            let previous = call.as_ref().and_then(|call| sessions.join(call, traits.len()));
+            traits.push(Traits { expanded, silent, background, previous });
             known.add_call(&id.value, if expanded { CallShape::Expanded } else { CallShape::Single });
             if call.as_ref().is_some_and(workspace::is_own) {
                 known.add_workspace(&id.value);
@@ -159,6 +164,7 @@ pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Op
     let mut agents = agents::Agents::read(load, merged.agents, &providers, &scope);
     let (calls, edges) = check_calls(load, calls, &mut agents, &scope);
     cycle::refuse(load, &edges);
+    session::check(load, &calls, calls.len() == positions.len());
 
     let goal = file
         .goal

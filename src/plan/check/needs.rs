@@ -144,6 +144,13 @@ impl Needs {
         }
     }
 
+    /// Adds the call before it in its session, of whose answer it knows. What is written under `needs`
+    /// decides what is accepted of that.
+    pub(super) fn goes_on_from(&mut self, call: usize, at: Span) {
+        let need = self.found.entry(call).or_insert(Need { call, accept: Accept::Success, at, data: true });
+        need.data = true;
+    }
+
     /// The positions of those found so far, in plan order.
     pub(super) fn calls(&self) -> Vec<usize> {
         self.found.keys().copied().collect()

@@ -15,6 +15,7 @@ mod hostile;
 mod keys;
 mod reconcile;
 mod sandbox;
+mod sessions;
 mod tour;
 mod unbuilt;
 mod vars;

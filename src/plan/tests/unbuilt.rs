@@ -10,7 +10,6 @@ fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let table = [
         (top("limits: { background: detach }"), "detach"),
         (agent("{ command: claude, tools: [read] }"), "tools"),
-        (call("prompt: x\nsession: s"), "session"),
     ];
     for (text, place) in &table {
         let loaded = read(text);

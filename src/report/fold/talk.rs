@@ -148,6 +148,7 @@ impl InstanceView {
             | Event::CallWaiting { .. }
             | Event::RequestStarted(_)
             | Event::RequestFinished(_)
+            | Event::SessionExtended { .. }
             | Event::WorkspaceMade { .. }
             | Event::ConflictsFound { .. }
             | Event::AttemptFailed { .. }

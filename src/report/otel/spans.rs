@@ -140,6 +140,7 @@ impl Spans {
             | Event::ModelAsked { .. }
             | Event::ModelAnswered { .. }
             | Event::JobEnded { .. }
+            | Event::SessionExtended { .. }
             | Event::WorkspaceMade { .. }
             | Event::NotificationPosted { .. }
             | Event::NotificationsDrained { .. }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Redactor;
-use crate::event::{Event, ModelAnswer, Record, RunFinished, RunStarted};
+use crate::event::{Event, Exchanged, Memory, ModelAnswer, Record, RunFinished, RunStarted, Thread};
 use crate::outcome::{Cause, Outcome, Output};
 
 impl Redactor {
@@ -53,6 +53,7 @@ impl Redactor {
                 self.string(text)
             }
             Event::JobEnded { instance: _, key: _, job: _, status: _, text, took: _ } => self.string(text),
+            Event::SessionExtended { instance: _, exchanged } => self.exchanged(exchanged),
             Event::WorkspaceMade { instance: _, isolation: _, path, commit: _ } => self.string(path),
             Event::SubagentPlanned { within: _, call } => self.string(&mut call.description),
             Event::CallFinished { instance: _, key: _, outcome } => self.outcome(outcome),
@@ -96,6 +97,17 @@ impl Redactor {
             call.unreadable.iter_mut().for_each(|why| self.string(why));
         }
         answer.told.iter_mut().for_each(|told| self.string(told));
+    }
+
+    fn exchanged(&self, exchanged: &mut Exchanged) {
+        let Exchanged { said, answered, memory } = exchanged;
+        self.string(said);
+        self.string(answered);
+        match memory {
+            Some(Memory::Transcript { model: _, messages }) => self.value(messages),
+            Some(Memory::Thread(Thread { id, spent: _ })) => id.iter_mut().for_each(|id| self.string(id)),
+            None => {}
+        }
     }
 
     fn outcome(&self, outcome: &mut Outcome) {
