@@ -168,6 +168,16 @@ fn listing(findings: &[Finding], lacking: Option<&str>, style: &Style) -> String
     text
 }
 
+/// Which of a plan's providers are reached through a proxy; a line each.
+pub fn proxies(plan: &Plan) -> String {
+    let needs = Needs::of(plan);
+    let lines = needs.providers.values().filter_map(|(provider, _)| {
+        let proxy = crate::model::on_the_way(&provider.base_url)?;
+        Some(format!("note: {} is reached through the proxy {proxy}\n", provider.name))
+    });
+    lines.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

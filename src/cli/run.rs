@@ -129,6 +129,9 @@ pub fn go(
         .enable_all()
         .build()
         .map_err(|error| Complaint { code: exit::BUG, message: format!("cannot start: {error}") })?;
+    if !how.quiet {
+        terminal.err(&super::doctor::proxies(&ready.plan));
+    }
     let (listener, display) = display(how, terminal);
     let display = Arc::new(Mutex::new(display));
     let view = Arc::new(Mutex::new(RunView::default()));

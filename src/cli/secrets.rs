@@ -74,12 +74,23 @@ pub fn providers(plan: &Plan) -> Vec<&Provider> {
     plan.providers.values().chain(inner).collect()
 }
 
-/// The values of environment variables that are secrets by their name, and of those named here.
+/// The values of environment variables that are secrets by their name, of those named here, and the
+/// passwords of addresses.
 fn known(key: Key, also: &[&str]) -> Redactor {
     let environment: HashMap<String, String> = load::environment();
     let secret = |name: &str| names_a_secret(name) || also.contains(&name);
     let secrets = environment.iter().filter(|(name, _)| secret(name));
-    Redactor::new(key, secrets.map(|(name, value)| (name.as_str(), value.as_str())))
+    let secrets = secrets.map(|(name, value)| (name.as_str(), value.clone()));
+    let passwords = environment.iter().filter_map(|(name, value)| Some((name.as_str(), password(value)?)));
+    let all: Vec<(&str, String)> = secrets.chain(passwords).collect();
+    Redactor::new(key, all.iter().map(|(name, value)| (*name, value.as_str())))
+}
+
+/// The password in an address, as in `HTTPS_PROXY=http://user:password@proxy:3128`.
+fn password(value: &str) -> Option<String> {
+    let (_, rest) = value.split_once("://")?;
+    let (user, _) = rest.split('/').next()?.rsplit_once('@')?;
+    Some(user.split_once(':')?.1.to_owned())
 }
 
 fn kept(dir: &Path) -> String {

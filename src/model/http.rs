@@ -18,6 +18,7 @@ use super::body::{self, End};
 use super::clock::{Bounds, Clock};
 use super::dialect::{self, Dialect, Draft, Ending};
 use super::headers::{rate_headers, request_id, retry_after, should_retry};
+use super::proxy;
 use super::secret::Keys;
 use super::target::Target;
 use super::{Class, Failure, Progress, Reply, Request};
@@ -99,13 +100,18 @@ impl Client {
         let future = client.post(url).headers(head).body(Body::from(body)).send();
         let mut response = match clock.run(future).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(Box::new(sent.target.unsent(&error))),
+            Ok(Err(error)) => {
+                return Err(Box::new(sent.target.unsent(&error, self.proxy(provider).as_deref())));
+            }
             Err(expired) => {
                 let usage = Usage { requests: 1, ..Usage::default() };
                 return Err(Box::new(Failure { usage, ..sent.target.expired(expired) }));
             }
         };
         clock.progress();
+        if let (407, Some(proxy)) = (response.status().as_u16(), self.proxy(provider)) {
+            return Err(Box::new(sent.target.kept_out(&proxy)));
+        }
         let (reply, end) = sent.receive(&mut response, &mut clock, size, on_progress).await?;
         if end == End::Open {
             self.see_off(response);
@@ -144,6 +150,11 @@ impl Client {
                 )
             })
         })
+    }
+
+    /// The proxy that requests to this provider go through.
+    fn proxy(&self, provider: &Provider) -> Option<String> {
+        if self.settings.proxies { proxy::on_the_way(&provider.base_url) } else { None }
     }
 
     fn builder(&self) -> reqwest::ClientBuilder {

@@ -22,6 +22,7 @@ mod http;
 mod marks;
 mod openai_chat;
 mod openai_responses;
+mod proxy;
 mod recorded;
 #[cfg(test)]
 mod replay;
@@ -40,6 +41,7 @@ pub use clock::Bounds;
 pub use failure::{Class, Failure, MAX_MESSAGE, shown};
 pub use headers::{RateHeaders, Window, rate_headers, retry_after};
 pub use http::{Client, Settings};
+pub use proxy::on_the_way;
 pub use recorded::{Recorded, read_recorded};
 pub use secret::{Keys, Secret, key_names};
 

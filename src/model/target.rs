@@ -120,8 +120,14 @@ impl<'a> Target<'a> {
     }
 
     /// The failure of a request that no response came for.
-    pub(super) fn unsent(&self, error: &reqwest::Error) -> Failure {
-        let cause = self.said(&root_cause(error));
+    pub(super) fn unsent(&self, error: &reqwest::Error, proxy: Option<&str>) -> Failure {
+        let mut cause = self.said(&root_cause(error));
+        if let Some(proxy) = proxy.filter(|_| error.is_connect() || error.is_timeout()) {
+            if cause.contains("proxy auth") {
+                return self.kept_out(proxy);
+            }
+            cause.push_str(&format!(" (through the proxy {proxy})"));
+        }
         let untrusted = error.is_connect() && cause.contains("certificate");
         let (class, stage) = if error.is_builder() {
             (Class::BadRequest, "could not build the request for")
@@ -138,8 +144,21 @@ impl<'a> Target<'a> {
         } else {
             (Class::Unreachable, "lost the connection before any answer of")
         };
+        if cause.contains("UnknownIssuer") {
+            cause.push_str("; if its authority is your own, name that certificate in SSL_CERT_FILE");
+        }
         let failure = Failure::new(class, format!("{stage} {}: {cause}", self.who()));
         if untrusted { failure.for_good() } else { failure }
+    }
+
+    /// The failure of a request that the proxy before the provider does not let through.
+    pub(super) fn kept_out(&self, proxy: &str) -> Failure {
+        let message = format!(
+            "the proxy {proxy} wants a user and a password before it connects to {} (407); say them in \
+             HTTPS_PROXY or HTTP_PROXY: http://USER:PASSWORD@{proxy}",
+            self.who()
+        );
+        Failure { status: Some(407), ..Failure::new(Class::Unreachable, message) }.for_good()
     }
 
     /// The failure of a bound that passed before any response came.

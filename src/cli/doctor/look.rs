@@ -162,9 +162,8 @@ async fn provider(provider: &Provider, needed: bool) -> Finding {
     }
     let key =
         provider.api_key_env.as_deref().map_or("no key needed".to_owned(), |key| format!("{key} is set"));
-    let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    if provider.base_url.starts_with("https") && proxies.into_iter().any(is_set) {
-        return finding(true, format!("{key}; {place} behind a proxy, not tried"), String::new());
+    if let Some(proxy) = crate::model::on_the_way(&provider.base_url) {
+        return finding(true, format!("{key}; {place} through the proxy {proxy}, not tried"), String::new());
     }
     let connection = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port));
     match tokio::time::timeout(CONNECT, connection).await {

@@ -1,5 +1,6 @@
 //! The faults of docs/faults.md that no other test shows, each in every dialect where it applies.
 
+mod https;
 mod network;
 mod streams;
 mod whole;
