@@ -62,6 +62,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         answers: Default::default(),
         only: None,
         rehearsal: false,
+        replay: None,
         environment: Arc::default(),
         reaper: None,
         // Refuses calls that are to be confined; see `sandbox::available` for the way to have it.

@@ -37,6 +37,9 @@ pub enum Command {
     Run(Run),
     /// Go on with a run that was interrupted; nothing that completed is done again.
     Resume(Resume),
+    /// Play plans against recorded answers and compare what they come to; nothing is called.
+    #[command(after_long_help = super::exit::help())]
+    Test(super::test::Test),
     /// Check a plan without starting anything.
     Validate(Validate),
     /// Show which calls need which others.
@@ -148,6 +151,9 @@ pub struct Run {
     /// Run in the background: print the run's id and come back.
     #[arg(long, short, conflicts_with_all = ["json", "output"])]
     pub detach: bool,
+    /// Call nothing: every call is answered from this run, or from a file of `fanout test`.
+    #[arg(long, value_name = "RUN|FILE", conflicts_with_all = ["detach", "answer"])]
+    pub replay: Option<String>,
 }
 
 /// What running and resuming share.

@@ -65,6 +65,7 @@ pub fn rehearse(
             journal: Arc::new(journal),
             resumed: true,
             rehearsal: true,
+            replay: None,
             cache: None,
             servers: run::servers(),
             agents: run::agents(&ready.plan, &run, None, Sandbox::untried()),

@@ -29,7 +29,9 @@ pub mod list;
 pub mod load;
 pub mod past;
 pub mod reconcile;
+pub mod recorded;
 pub mod remove;
+pub mod replay;
 pub mod report;
 pub mod resume;
 pub mod run;
@@ -40,6 +42,7 @@ pub mod signals;
 #[cfg(feature = "otel")]
 mod telemetry;
 pub mod terminal;
+pub mod test;
 pub mod told;
 
 use std::process::ExitCode;
@@ -102,6 +105,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
     match command {
         Command::Run(options) => run::run(options, terminal),
         Command::Resume(options) => resume::resume(options, terminal),
+        Command::Test(options) => test::test(&options, terminal),
         Command::Validate(options) => {
             let loading = if options.json { Loading::Json } else { Loading::Text };
             let loaded = load::look(&options.plan, terminal, loading, options.strict)?;

@@ -1,7 +1,6 @@
 //! `fanout resume`: run again with memory, all of it or from where the person says.
 
 use std::collections::HashSet;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,9 +8,10 @@ use super::args::{Output, PIPED, PlanArgs, Resume};
 use super::forecast::{self, Forecast};
 use super::kept::Kept;
 use super::load::{self, Loading, Ready};
+use super::replay::vars_file;
 use super::run::{Doing, answers, go, journal_complaint};
 use super::terminal::Terminal;
-use super::{Complaint, exit, kill_at, limit, past, report, secrets};
+use super::{Complaint, kill_at, limit, past, report, secrets};
 use crate::event::Event;
 use crate::graph::CallGraph;
 use crate::id::CallId;
@@ -108,21 +108,6 @@ fn plan_of(earlier: &Past, kept: &Kept, terminal: &Terminal) -> Result<Ready, Co
         Arc::make_mut(&mut ready.plan).limits.concurrency = places.max(1);
     }
     Ok(ready)
-}
-
-fn vars_file(
-    vars: &serde_json::Map<String, serde_json::Value>,
-) -> Result<tempfile::NamedTempFile, Complaint> {
-    let write = || {
-        let mut file = tempfile::Builder::new().suffix(".json").tempfile()?;
-        file.write_all(serde_json::Value::Object(vars.clone()).to_string().as_bytes())?;
-        file.flush()?;
-        Ok(file)
-    };
-    write().map_err(|error: std::io::Error| Complaint {
-        code: exit::STORAGE,
-        message: format!("cannot write to {}: {error}", std::env::temp_dir().display()),
-    })
 }
 
 /// What `--from` does again: the named calls and everything that follows from them.

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use super::args::{How, Output, Run};
 use super::ask::Person;
+use super::kept::Kept;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
 use super::{
-    Complaint, confined, detach, earlier, exit, kill_at, limit, past, report, secrets, select, signals, told,
+    Complaint, confined, detach, earlier, exit, kill_at, limit, past, replay, report, secrets, select,
+    signals, told,
 };
 use crate::agent::{Agents, Surroundings};
-use crate::event::{Event, FORMAT, PlannedCall, Record, RunStarted};
+use crate::event::{Event, FORMAT, PlannedCall, RunStarted};
 use crate::graph::CallGraph;
 use crate::id::{CallId, RunId};
 use crate::journal::cache::Cache;
@@ -38,6 +40,9 @@ use crate::workspace::Workspaces;
 /// # Errors
 /// [`Complaint`] when nothing was started, or the journal failed.
 pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
+    if let Some(recorded) = &options.replay {
+        return replay::replay(&options, recorded, terminal);
+    }
     if options.detach && !detach::is_detached() {
         return detach::start(&options.plan, terminal);
     }
@@ -51,31 +56,34 @@ pub fn run(options: Run, terminal: &Terminal) -> Result<u8, Complaint> {
     limit::apply(Arc::make_mut(&mut ready.plan), &options.how.limit)?;
     let only = select::selection(&ready.plan, &ready.graph, &options.only)?;
     let answers = answers(&ready.plan, &options.how, terminal)?;
-    let plan = Arc::clone(&ready.plan);
-    let named = options.plan.named().to_owned();
-    let detached = options.detach;
+    let calls = &ready.plan.calls;
+    let mut kept = ready.kept.clone();
+    kept.started.concurrency = options.concurrency;
+    kept.started.limits.clone_from(&options.how.limit);
+    kept.started.only = only.as_ref().map(|only| {
+        calls.iter().filter(|call| only.contains(&call.id)).map(|call| call.id.to_string()).collect()
+    });
     let start = |listeners: Listeners, redactor: &Redactor| {
-        let head = |run: &RunId| head(run, &plan, &ready.graph, &named);
-        let mut kept = ready.kept.clone();
-        kept.started.concurrency = options.concurrency;
-        kept.started.limits.clone_from(&options.how.limit);
-        kept.started.only = only.as_ref().map(|only| {
-            plan.calls.iter().filter(|call| only.contains(&call.id)).map(|call| call.id.to_string()).collect()
-        });
-        let snapshots = kept.snapshots().into_iter().chain(secrets::snapshot(redactor)).collect();
-        let options = Options { snapshots, storage: kill_at::storage(), ..Options::default() };
-        begin(detached, head, listeners, options)
+        let kept = (&kept, redactor);
+        begin(options.detach, &ready, options.plan.named(), kept, listeners)
     };
     go(&ready, start, Doing { earlier: None, only: only.clone(), answers, how: &options.how }, terminal)
 }
 
 /// Begins a run's journal; in the background, what is written goes to the run's folder from then on.
-fn begin(
+///
+/// # Errors
+/// [`JournalError`] when it cannot be written.
+pub fn begin(
     detached: bool,
-    head: impl FnOnce(&RunId) -> RunStarted,
+    ready: &Ready,
+    named: &Path,
+    (kept, redactor): (&Kept, &Redactor),
     listeners: Listeners,
-    options: Options,
 ) -> Result<Journal, JournalError> {
+    let head = |run: &RunId| head(run, &ready.plan, &ready.graph, named);
+    let snapshots = kept.snapshots().into_iter().chain(secrets::snapshot(redactor)).collect();
+    let options = Options { snapshots, storage: kill_at::storage(), ..Options::default() };
     let root = root();
     if !detached {
         return Journal::create(&root, head, listeners, options);
@@ -134,17 +142,9 @@ pub fn go(
     }
     let (listener, display) = display(how, terminal);
     let display = Arc::new(Mutex::new(display));
-    let view = Arc::new(Mutex::new(RunView::default()));
     let listener = Box::new(listener) as Listener;
-    let folded = {
-        let view = Arc::clone(&view);
-        // The fold is cheap and its lock is held by nobody else until the run is over.
-        Box::new(move |record: &Arc<Record>| {
-            if let Ok(mut view) = view.lock() {
-                view.apply(record);
-            }
-        }) as Listener
-    };
+    // The fold is cheap and its lock is held by nobody else until the run is over.
+    let (view, folded) = replay::folding();
     let redactor = secrets::of_plan(&ready.plan, earlier.map(|earlier| earlier.dir.as_path()));
     let before = earlier.map_or(&[][..], |earlier| earlier.records.as_slice());
     let (heard, inbox) = notify::listen(&ready.plan.notify, before);
@@ -176,6 +176,7 @@ pub fn go(
         let world = Arc::new(World {
             resumed: earlier.is_some(),
             rehearsal: false,
+            replay: None,
             cache: (!how.no_cache).then(|| Cache::at(&root())),
             servers: servers(),
             agents: agents(&ready.plan, &run, reaper.clone(), sandbox.clone()),
@@ -258,13 +259,7 @@ pub fn go(
     let view =
         view.lock().map_err(|_| Complaint { code: exit::BUG, message: "the view broke".to_owned() })?;
     if !how.json {
-        let text = match how.output {
-            Output::Text if how.quiet => past::plain_result(&view, terminal),
-            Output::Text | Output::Json | Output::Yaml | Output::Markdown => {
-                past::result(&view, how.output, terminal)
-            }
-        };
-        terminal.out(&text).map_err(|error| Complaint::output(&error))?;
+        terminal.out(&rendered(&view, how, terminal)).map_err(|error| Complaint::output(&error))?;
     }
     let reported = report::write_all(&ready.plan, &view, terminal);
     let code = end(&finished, &run, terminal);
@@ -294,6 +289,16 @@ fn show_earlier(
     }
     if let Ok(display) = display.lock() {
         display.remember(&earlier.records);
+    }
+}
+
+/// A run's result, as the person wants to see it.
+pub fn rendered(view: &RunView, how: &How, terminal: &Terminal) -> String {
+    match how.output {
+        Output::Text if how.quiet => past::plain_result(view, terminal),
+        Output::Text | Output::Json | Output::Yaml | Output::Markdown => {
+            past::result(view, how.output, terminal)
+        }
     }
 }
 
@@ -329,7 +334,7 @@ fn hint(run: &RunId) -> String {
 }
 
 /// Who shows the run while it goes on.
-fn display(how: &How, terminal: &Terminal) -> (live::Listener, Handle) {
+pub fn display(how: &How, terminal: &Terminal) -> (live::Listener, Handle) {
     // What goes to a log is no terminal, whatever standard error still is.
     let logged = detach::is_detached();
     let style = Style { color: terminal.err_style().color && !logged, ..terminal.err_style() };
@@ -343,7 +348,10 @@ fn display(how: &How, terminal: &Terminal) -> (live::Listener, Handle) {
 }
 
 /// Ends the display. An error is one that matters: a closed pipe is a reader who has seen enough.
-fn finish_display(display: Arc<Mutex<Handle>>) -> std::io::Result<()> {
+///
+/// # Errors
+/// As the stream gives it.
+pub fn finish_display(display: Arc<Mutex<Handle>>) -> std::io::Result<()> {
     // Only a question still being asked holds it; then the process ends anyway.
     let Some(display) = Arc::into_inner(display).and_then(|display| display.into_inner().ok()) else {
         return Ok(());
@@ -405,7 +413,7 @@ pub fn answers(plan: &Plan, how: &How, terminal: &Terminal) -> Result<HashMap<St
 }
 
 /// The first record of a run.
-fn head(run: &RunId, plan: &Plan, graph: &CallGraph, named: &Path) -> RunStarted {
+pub fn head(run: &RunId, plan: &Plan, graph: &CallGraph, named: &Path) -> RunStarted {
     let calls = plan.calls.iter().enumerate().map(|(at, call)| PlannedCall {
         id: call.id.clone(),
         description: call.description.clone(),

@@ -113,8 +113,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none", rename = "retry_in_ms")]
         retry_in: Option<Millis>,
     },
-    /// One of several steps of an instance came back: a round, an answer, a step's program.
-    /// Durable before it is judged, so that a resumed run does not ask for it again.
+    /// One of several steps of an instance came back: a round, an answer, a step's program or model.
+    /// Durable before it is judged, so that a resumed run does not ask for it again. A failure of a
+    /// parent step's program or model is one as well; it is tried again.
     AttemptFinished {
         /// Which instance.
         instance: InstanceId,

@@ -45,7 +45,9 @@ impl Memo {
             *self.cut_off.entry(whose.clone()).or_default() += 1;
             self.began.insert(whose);
         }
-        if let Event::AttemptFinished { instance, key, .. } = &record.event {
+        if let Event::AttemptFinished { instance, key, outcome, .. } = &record.event
+            && outcome.is_ok()
+        {
             let steps = self.steps.entry(instance.clone()).or_default();
             steps.entry(key.clone()).or_default().push_back(Arc::clone(record));
         }

@@ -19,7 +19,7 @@ use super::lock::{self, Lock, Refused};
 use super::memo::Memo;
 use super::past::{self, Past};
 use super::spill::{self, Spill};
-use super::storage::{Fault, Storage, StoredFile, doing};
+use super::storage::{Fault, Nowhere, Storage, StoredFile, doing};
 use super::writer::{JournalFile, Parts, Writer};
 use super::{Journal, JournalError, Listener, Options, Salvage, blob, line, outputs, runs, writer};
 
@@ -50,6 +50,21 @@ impl Journal {
             // Nothing has begun and nobody else knows of it.
             let _ = fs::remove_dir_all(&dir);
         })
+    }
+
+    /// A journal that keeps nothing: its listeners hear what happens, and that is all. It goes by the
+    /// name and the directory of the run that is played.
+    ///
+    /// # Errors
+    /// [`JournalError::Storage`] if its thread cannot be started.
+    pub fn unkept(dir: &Path, head: RunStarted, listeners: Vec<Listener>) -> Result<Journal, JournalError> {
+        let options = Options { storage: Arc::new(Nowhere), ..Options::default() };
+        let run = head.run.clone();
+        let fail = |fault| failed(dir, &run, &options, fault);
+        let file = JournalFile::new(dir, Box::new(Nowhere), 0).map_err(fail)?;
+        let mut writer = writer_of(dir, &run, file, None, listeners, 0, &options);
+        writer.write_now(vec![Event::RunStarted(head)])?;
+        Journal::start(run.clone(), dir.to_owned(), writer, Memo::default(), &options).map_err(fail)
     }
 
     /// Goes on with the run in `dir`: takes the lock, repairs what a kill left behind, takes
@@ -128,7 +143,7 @@ fn writer_of(
     dir: &Path,
     run: &RunId,
     file: JournalFile,
-    lock: Lock,
+    lock: impl Into<Option<Lock>>,
     listeners: Vec<Listener>,
     seq: u64,
     options: &Options,
@@ -140,7 +155,7 @@ fn writer_of(
         file,
         listeners,
         spill: Spill::new(options.spill_dir(), run.clone()),
-        lock,
+        lock: lock.into(),
         seq,
     })
 }

@@ -41,7 +41,7 @@ pub(super) struct Writer {
     listeners: Vec<Listener>,
     outputs: Outputs,
     spill: Spill,
-    lock: Lock,
+    lock: Option<Lock>,
     state: State,
     /// Of the last record in the file.
     seq: u64,
@@ -72,7 +72,8 @@ pub(super) struct Parts {
     pub(super) file: JournalFile,
     pub(super) listeners: Vec<Listener>,
     pub(super) spill: Spill,
-    pub(super) lock: Lock,
+    /// `None` where nothing is kept.
+    pub(super) lock: Option<Lock>,
     /// Of the last record in the file; it is durable.
     pub(super) seq: u64,
 }

@@ -131,16 +131,21 @@ impl Asking<'_> {
         };
         let system = self.system(parent)?;
         let key = self.key(parent, &system, question, earlier);
-        let journal = &self.level.world.journal;
-        if let Some(outcome) = journal.recall_step(&key, self.step) {
+        if let Some(outcome) = self.level.world.told_before(&key, self.step)? {
             usage.add(&outcome.usage);
             return Ok(outcome.into_inner());
         }
-        let outcome = self.tried(parent, &system, question, earlier, usage).await?;
+        let tried = self.tried(parent, &system, question, earlier, usage).await;
+        let outcome = match &tried {
+            Ok(outcome) => outcome.clone(),
+            Err(Short::Cause(cause)) => Outcome::ended(Status::Failed, cause.clone()),
+            Err(Short::Run(_)) => return tried,
+        };
         usage.add(&outcome.usage);
-        let kept = journal.keep_step(self.step.clone(), AttemptNo(1), key, outcome.clone()).await;
+        let journal = &self.level.world.journal;
+        let kept = journal.keep_step(self.step.clone(), AttemptNo(1), key, outcome).await;
         kept.map_err(|error| Short::Run(error.into()))?;
-        Ok(outcome)
+        tried
     }
 
     /// Tries a request until it is answered or trying again cannot help.

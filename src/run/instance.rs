@@ -65,7 +65,11 @@ impl Instance<'_> {
     /// # Errors
     /// [`RunError`] only when the run itself cannot go on: the journal failed.
     pub(crate) async fn run(mut self) -> Result<InstanceResult, RunError> {
-        let outcome = match self.recalled() {
+        let known = match self.replayed().await? {
+            Some(outcome) => Some(outcome),
+            None => self.recalled(),
+        };
+        let outcome = match known {
             Some(outcome) => {
                 self.bring_back(&outcome).await;
                 outcome
@@ -126,7 +130,7 @@ impl Instance<'_> {
             Err(Ended::Run(error)) => return Err(error),
         };
         if outcome.is_ok()
-            && let Some(file) = self.call.output.file.as_ref().filter(|_| !world.rehearsal)
+            && let Some(file) = self.call.output.file.as_ref().filter(|_| world.acts())
             && let Err(cause) = steps::write_file(file, &job, &output_base, &outcome.output)
         {
             outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };

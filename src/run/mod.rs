@@ -31,6 +31,7 @@ mod output;
 mod own;
 mod parent;
 mod races;
+mod replay;
 mod results;
 mod seat;
 mod session;
@@ -63,6 +64,7 @@ use stop::{Phase, Stop, Why};
 
 pub use again::{REHEARSED, is_program};
 pub use races::Races;
+pub use replay::{NOT_RECORDED, Replay};
 pub use verdict::Verdict;
 
 /// Someone who can answer a question.
@@ -81,6 +83,8 @@ pub struct World {
     /// True when nothing is to be done but to find out what would be: work that has no recorded
     /// result ends as skipped, with the cause [`REHEARSED`].
     pub rehearsal: bool,
+    /// The recorded run that answers everything that would be asked; `None` for a run that asks.
+    pub replay: Option<Replay>,
     /// The results of earlier runs, for calls that say `cache`; `None` for none.
     pub cache: Option<Cache>,
     /// How the tool servers of agents are started.

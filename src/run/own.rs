@@ -115,7 +115,7 @@ impl Instance<'_> {
 
     /// After a resume: a workspace that others may look at is there again, as it was left.
     pub(super) async fn bring_back(&self, outcome: &Outcome) {
-        let wanted = self.is_looked_at() && !self.level.world.rehearsal;
+        let wanted = self.is_looked_at() && self.level.world.acts();
         let Some(changes) = outcome.changes.as_ref().filter(|_| wanted) else { return };
         if std::path::Path::new(&changes.workspace).is_dir() {
             return;
@@ -273,7 +273,7 @@ fn tell_saved(level: &Level, who: &str, saved: &workspace::Rescued) {
 
 /// At the end of a run: no workspace stays behind, and nothing that was done in one is lost.
 pub(crate) async fn clear(level: &Level) {
-    if level.world.rehearsal {
+    if !level.world.acts() {
         return;
     }
     let (saved, kept) = level.world.workspaces.clear().await;

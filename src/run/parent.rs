@@ -20,7 +20,7 @@ use super::{RunError, World, again, answers, asking, attempt, call, steps, verdi
 use crate::event::Event;
 use crate::id::{AttemptNo, ContentKey, InstanceId};
 use crate::limits::budget::Account;
-use crate::outcome::{Cause, Status};
+use crate::outcome::{Cause, Outcome, Status};
 use crate::plan::template::Destination;
 use crate::plan::workspace::Isolation;
 use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile, Sandbox};
@@ -282,14 +282,17 @@ async fn program_output(
         Command::Argv(words) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
     };
     let key = ContentKey::of([source.as_bytes(), input.to_string().as_bytes()]);
-    let journal = &level.world.journal;
-    if let Some(outcome) = journal.recall_step(&key, step) {
+    if let Some(outcome) = level.world.told_before(&key, step)? {
         return Ok(outcome.output.text.to_string());
     }
-    let raw = run_command(level, command, with_news(level, input, news), call).await?;
-    let kept = journal.keep_step(step.clone(), AttemptNo(1), key, again::as_outcome(&raw)).await;
+    let ran = run_command(level, command, with_news(level, input, news), call).await;
+    let outcome = match &ran {
+        Ok(raw) => again::as_outcome(raw),
+        Err(cause) => Outcome::ended(Status::Failed, cause.clone()),
+    };
+    let kept = level.world.journal.keep_step(step.clone(), AttemptNo(1), key, outcome).await;
     kept.map_err(|error| Short::Run(error.into()))?;
-    Ok(raw.text)
+    Ok(ran?.text)
 }
 
 /// Runs a step's program.

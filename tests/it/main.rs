@@ -27,6 +27,7 @@ mod prompts;
 #[path = "../provider/mod.rs"]
 mod provider;
 mod real_programs;
+mod replayed;
 mod reports;
 mod resumed;
 mod sandbox;
