@@ -194,7 +194,8 @@ async fn run(parent: &Instance<'_>, call: &Call, bounds: Bounds, background: boo
     let ended = Unfinished { parent, id: Some(id.clone()) };
     let instance = Instance {
         level,
-        position: usize::MAX,
+        // What it uses is charged to the call that it works for.
+        position: parent.position,
         call,
         id,
         label: None,

@@ -90,7 +90,8 @@ impl CallResult {
         CallResult { expanded: false, instances: vec![Arc::new(instance)], status, cause }
     }
 
-    /// An expanded call is ok when enough of its instances are; else it ends as the first one that was not.
+    /// An expanded call is ok when enough of its instances are; else it ends as the first one that a
+    /// used-up limit has kept from it, or as the first one that was not.
     pub(crate) fn joined(instances: Vec<InstanceResult>, enough: Option<u32>) -> CallResult {
         let total = instances.len() as u32;
         let ok = instances.iter().filter(|instance| instance.outcome.is_ok()).count() as u32;
@@ -99,7 +100,9 @@ impl CallResult {
             (Status::Ok, None)
         } else {
             let bad = |i: &&InstanceResult| !i.outcome.is_ok() && i.outcome.status != Status::Skipped;
-            let first = instances.iter().find(bad).or_else(|| instances.iter().find(|i| !i.outcome.is_ok()));
+            let over = |i: &&InstanceResult| i.outcome.status == Status::OverBudget;
+            let first = instances.iter().find(over).or_else(|| instances.iter().find(bad));
+            let first = first.or_else(|| instances.iter().find(|i| !i.outcome.is_ok()));
             let status = first.map_or(Status::Failed, |instance| instance.outcome.status);
             let why = first
                 .and_then(|i| i.outcome.cause.as_ref().map(|cause| format!("; {}: {}", i.id, cause.message)));

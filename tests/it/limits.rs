@@ -215,6 +215,49 @@ fn a_call_and_a_plan_have_budgets_of_their_own() {
 }
 
 #[test]
+fn what_subagents_use_counts_against_the_budget_of_their_call_and_of_the_run() {
+    for (limits, of) in [("", "the call"), ("limits: { tokens: 1.5k }\n", "the run")] {
+        let provider = Provider::start();
+        // The first request hands out six pieces of work; each of them would be affordable alone.
+        provider.answer(|request| {
+            let prompt = request.prompt();
+            let script = if prompt.contains("piece of work") || prompt.contains("so it went") {
+                Script::text("so it went")
+            } else {
+                (0..6).fold(Script::text(""), |script, n| {
+                    let task = format!("piece of work {n}");
+                    script.call("agent", &serde_json::json!({"description": task, "prompt": task}))
+                })
+            };
+            script.usage(100, 100).delay(ms(20))
+        });
+        let own = if limits.is_empty() { ", limits: { tokens: 1.5k }" } else { "" };
+        let calls = format!("{limits}calls: {{ lead: {{ prompt: Share it out.{own} }} }}\n");
+        let folder = plan(&provider, &calls);
+        let shared = folder.read("plan.yaml").replace("tools: []", "tools: [agent]");
+        folder.write("plan.yaml", &shared);
+        let ran = folder.run_with(KEYS, &["run", "plan.yaml", "--json"]).expect_code(5);
+        let spent = provider.count() * 200;
+        assert!(spent <= 1_500 && provider.count() > 2, "{of}: {} requests", provider.count());
+        assert_eq!(outcomes(&events(&ran))["lead"]["status"], "over_budget", "{of}");
+    }
+}
+
+#[test]
+fn a_request_that_its_deadline_cuts_off_is_charged_in_full() {
+    let provider = Provider::start();
+    provider.answer(|_| Script::silence());
+    // Room for two requests; each is cut off by its timeout, and nobody knows what it has cost.
+    let folder = plan(
+        &provider,
+        "limits: { tokens: 0.6k }\ncalls: { q: { prompt: hello, timeout: 3s, samples: 4, concurrency: 1, on_error: ignore } }\n",
+    );
+    let ran = folder.run_with(KEYS, &["run", "plan.yaml", "--json"]).expect_code(5);
+    assert_eq!(statuses(&events(&ran)), count(&[("timed_out", 2), ("over_budget", 2)]));
+    assert_eq!(provider.count(), 2);
+}
+
+#[test]
 fn money_is_counted_with_the_plans_prices_and_an_unknown_price_is_refused() {
     let provider = Provider::start();
     provider.answer(|_| Script::text("fine").usage(100, 50));
