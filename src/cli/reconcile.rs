@@ -15,7 +15,7 @@ use crate::journal;
 use crate::plan::Quantity;
 use crate::reconcile::{self, Answer, Inputs, ReconcileError, Reconciled, SettingsError};
 use crate::report::fold::{CallView, RunView};
-use crate::report::sanitise;
+use crate::report::{results, sanitise};
 
 /// Exit status of answers that contradict each other under `on_conflict: fail`.
 const CONFLICT: u8 = 3;
@@ -188,7 +188,7 @@ fn wrong(error: &SettingsError) -> Complaint {
 pub fn show(result: &Reconciled, output: Output, terminal: &Terminal) -> Result<(), Complaint> {
     let style = terminal.out_style();
     let text = match output {
-        Output::Text => format!("{}\n", sanitise::text(result.text.trim_end(), &style)),
+        Output::Text => results::render_computed(&result.json, &result.text, &style),
         Output::Json | Output::Yaml => {
             let whole = json!({"output": result.text, "json": result.json, "conflicts": result.conflicts});
             super::past::document(&whole, output)

@@ -3,8 +3,11 @@
 //! Invariant: `asked = answered + missing + empty`; nobody is counted twice and
 //! nobody is left out.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use super::wording::one_line;
 use crate::outcome::{Cause, Status};
 
 /// Who took part in a step.
@@ -19,6 +22,9 @@ pub struct Census {
     /// Those that succeeded and said nothing (white space, `null`, `""`, `[]`, `{}`, or an object
     /// or list of only such), in plan order. They agree with nobody.
     pub empty: Vec<Silent>,
+    /// How people are told who an instance is, where that is more than its id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
 }
 
 /// An instance that did not succeed.
@@ -53,6 +59,8 @@ pub struct Silent {
 
 /// How many absent calls a text names before it only counts them.
 const NAMED: usize = 12;
+/// Characters of a cause.
+const CAUSE: usize = 300;
 
 impl Census {
     /// `3 of 5 answered`.
@@ -99,7 +107,9 @@ impl Missing {
     /// `review[2] timed out: no answer within 5m`.
     fn sentence(&self) -> String {
         match &self.cause {
-            Some(cause) => format!("{} {}: {}", self.name, self.status.words(), cause.message),
+            Some(cause) => {
+                format!("{} {}: {}", self.name, self.status.words(), one_line(&cause.message, CAUSE))
+            }
             None => format!("{} {}", self.name, self.status.words()),
         }
     }

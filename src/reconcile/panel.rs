@@ -4,7 +4,7 @@
 //! empty; voices stand in plan order.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -65,8 +65,11 @@ impl<'a> Panel<'a> {
             answered: 0,
             missing: Vec::new(),
             empty: Vec::new(),
+            names: BTreeMap::new(),
         };
         let people = if inputs.blind.is_some() { HashMap::new() } else { people(&inputs.answers) };
+        let more = people.iter().filter(|(call, name)| call != name);
+        census.names = more.map(|(call, name)| (call.clone(), name.clone())).collect();
         let blind = |position: usize| inputs.blind.as_ref().and_then(|labels| labels.get(position)).cloned();
         let mut voices = Vec::with_capacity(inputs.answers.len());
         for (position, answer) in inputs.answers.iter().enumerate() {

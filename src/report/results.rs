@@ -6,6 +6,7 @@
 
 mod block;
 mod census;
+mod computed;
 mod page;
 mod parent;
 mod providers;
@@ -43,7 +44,7 @@ fn page(view: &RunView, style: &Style, advice: &[Advice]) -> String {
     }
     let total: usize = view.calls.iter().map(blocks_of).sum();
     let lines = (ALL_LINES / total.clamp(1, BLOCKS)).clamp(LEAST_LINES, LINES);
-    let blocks = Blocks { run, lines, open: view.open_word(), talk: false };
+    let blocks = Blocks { run, lines, open: view.open_word(), talk: false, calls: &view.calls };
     let (mut shown, mut left) = (0, 0);
     for call in &view.calls {
         let size = blocks_of(call);
@@ -77,7 +78,7 @@ fn page(view: &RunView, style: &Style, advice: &[Advice]) -> String {
 pub fn render_one(view: &RunView, name: &str, style: &Style) -> Option<String> {
     let mut page = Page::new(style);
     let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
-    let blocks = Blocks { run, lines: usize::MAX, open: view.open_word(), talk: true };
+    let blocks = Blocks { run, lines: usize::MAX, open: view.open_word(), talk: true, calls: &view.calls };
     if let Some(call) = view.calls.iter().find(|call| call.id().as_str() == name) {
         blocks.call(&mut page, call);
     } else {
@@ -89,6 +90,14 @@ pub fn render_one(view: &RunView, name: &str, style: &Style) -> Option<String> {
         blocks.one(&mut page, call, &id, instance);
     }
     Some(page.finish())
+}
+
+/// What a parent step computed, for the surface that `style` describes; `text` is the same for a
+/// surface that has no layout.
+pub fn render_computed(result: &serde_json::Value, text: &str, style: &Style) -> String {
+    let mut rows = computed::rows(result, text, style).join("\n");
+    rows.push('\n');
+    rows
 }
 
 #[cfg(test)]

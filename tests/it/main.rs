@@ -6,6 +6,7 @@ mod background;
 mod browser;
 mod cached;
 mod canary;
+mod computed;
 mod disk;
 mod docs;
 mod doctor;

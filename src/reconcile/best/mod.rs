@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value, json};
 
 use super::settings::{Settings, SettingsError};
-use super::wording::{counted, excerpt, rounded};
+use super::wording::{counted, excerpt, one_line, rounded};
 use super::{Answer, Findings, Needs, Panel, ReconcileError, Strategy};
 use criterion::{Criterion, Score};
 use cross_check::{Checked, CrossCheck};
@@ -23,6 +23,8 @@ use cross_check::{Checked, CrossCheck};
 const LISTED: usize = 15;
 /// Lines of the winner that the text quotes.
 const LINES: usize = 20;
+/// Characters of why a check failed.
+const CAUSE: usize = 300;
 /// The code of the cause with which a call fails whose `check` did not pass.
 const CHECK_FAILED: &str = "check_failed";
 
@@ -256,12 +258,11 @@ impl Best {
 impl Candidate<'_> {
     /// Its scores in words.
     fn reasons(&self) -> String {
-        let mut reasons: Vec<&str> = Vec::new();
+        let mut reasons: Vec<String> = Vec::new();
         if let (None, Some(cause)) = (self.voice, &self.answer.outcome.cause) {
-            reasons.push(&cause.message);
+            reasons.push(one_line(&cause.message, CAUSE));
         }
-        reasons
-            .extend(self.scores.iter().map(|score| score.words.as_str()).filter(|words| !words.is_empty()));
+        reasons.extend(self.scores.iter().map(|score| score.words.clone()).filter(|words| !words.is_empty()));
         reasons.join("; ")
     }
 }

@@ -137,7 +137,9 @@ impl Merge {
 impl Merged<'_> {
     fn json(&self) -> Map<String, Value> {
         let list = |unions: &[Union]| unions.iter().map(|union| union.json(self.panel)).collect::<Value>();
+        let from: Vec<&str> = self.panel.voices.iter().map(|voice| voice.call.as_str()).collect();
         let mut json = Map::new();
+        json.insert("from".to_owned(), json!(from));
         json.insert("read".to_owned(), json!(self.read));
         json.insert("needed".to_owned(), json!(self.needed));
         json.insert("items".to_owned(), list(&self.kept));

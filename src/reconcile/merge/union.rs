@@ -108,6 +108,8 @@ impl Union {
         let call = |voice: &usize| panel.voices.get(*voice).map(|voice| voice.call.clone());
         let mut json = Map::new();
         json.insert("item".to_owned(), self.item.clone());
+        json.insert("place".to_owned(), json!(self.place));
+        json.insert("words".to_owned(), json!(self.words));
         json.insert("by".to_owned(), json!(self.by.iter().filter_map(call).collect::<Vec<String>>()));
         json.insert("agree".to_owned(), json!(self.by.len()));
         let share = self.by.len() as f64 / panel.voices.len().max(1) as f64;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::page::{Extent, Page};
+use super::parent;
 use crate::id::InstanceId;
 use crate::outcome::{Outcome, Status};
 use crate::report::fold::{CallView, InstanceView, Said, State};
@@ -30,6 +33,8 @@ pub(super) struct Blocks<'a> {
     pub(super) open: &'static str,
     /// Whether conversations are shown.
     pub(super) talk: bool,
+    /// All calls, to know steps of the parent by.
+    pub(super) calls: &'a [CallView],
 }
 
 /// How many blocks a call takes: it has at most two times [`INSTANCES`].
@@ -127,7 +132,10 @@ impl Blocks<'_> {
         }
         self.conversation(page, indent, view);
         let rest = show(self.run, id);
-        if outcome.is_ok() {
+        if let Some(computed) = self.computed(id, outcome) {
+            page.blank();
+            parent::computed(page, indent, (computed, &outcome.output.text), self.lines, &rest);
+        } else if outcome.is_ok() {
             if !outcome.output.is_empty() {
                 page.blank();
                 page.body(indent, &outcome.output.text, &Extent { lines: self.lines, rest: &rest });
@@ -152,6 +160,13 @@ impl Blocks<'_> {
                 &format!("{size} of it were left out because of `output.max_bytes`"),
             );
         }
+    }
+
+    /// What a step of the parent computed, if it is one that has a layout of its own.
+    fn computed<'o>(&self, id: &InstanceId, outcome: &'o Outcome) -> Option<&'o Value> {
+        let computed = outcome.output.json.as_deref()?;
+        let is_step = |call: &CallView| *call.id() == id.call && call.planned.kind == "reconcile";
+        (super::computed::is_known(computed) && self.calls.iter().any(is_step)).then_some(computed)
     }
 
     /// What was said and done on the way, one line for each answer and each tool.

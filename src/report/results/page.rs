@@ -153,17 +153,6 @@ impl<'a> Page<'a> {
 
     /// What others wrote, line by line as it is, indented; cut with a count of what is left out.
     pub(super) fn body(&mut self, indent: usize, text: &str, extent: &Extent<'_>) {
-        self.toned_body(indent, text, extent, |_| None);
-    }
-
-    /// A body some of whose lines have a tone.
-    pub(super) fn toned_body(
-        &mut self,
-        indent: usize,
-        text: &str,
-        extent: &Extent<'_>,
-        mut tone: impl FnMut(&str) -> Option<Tone>,
-    ) {
         let text = text.trim_end().trim_start_matches(['\n', '\r']);
         let total = text.lines().count();
         // One line more than fits is shown rather than replaced by a line that counts it.
@@ -176,7 +165,6 @@ impl<'a> Page<'a> {
             };
             // A carriage return inside a line makes two of it.
             for row in sanitise::text(kept, self.style).split('\n') {
-                let row = tone(row).map_or_else(|| row.to_owned(), |tone| self.style.paint(tone, row));
                 self.line(&format!("{margin}{row}"));
             }
             if kept.len() < raw.len() {

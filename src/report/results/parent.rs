@@ -1,8 +1,10 @@
 //! What the parent was told, asked and computed: notifications, questions, the reconciliation.
 
+use serde_json::Value;
+
 use super::block::{Blocks, mark};
 use super::census;
-use super::page::{Extent, Page};
+use super::page::Page;
 use crate::id::{CallId, InstanceId};
 use crate::outcome::Status;
 use crate::report::fold::{ReconciledView, RunView};
@@ -53,7 +55,7 @@ fn reconciliation(page: &mut Page<'_>, view: &RunView, run: &str) {
     let failed = view.parent.as_ref().filter(|parent| parent.outcome.as_ref().is_some_and(|o| !o.is_ok()));
     if let Some(parent) = failed {
         page.heading(mark(parent, page.style), "reconcile", "the parent's last step did not succeed");
-        Blocks { run, lines: LINES, open: view.open_word(), talk: false }.instance(
+        Blocks { run, lines: LINES, open: view.open_word(), talk: false, calls: &[] }.instance(
             page,
             2,
             &InstanceId::only(step),
@@ -72,33 +74,26 @@ fn reconciliation(page: &mut Page<'_>, view: &RunView, run: &str) {
         }
     }
     if let Some(computed) = computed {
-        let conflicts = computed.conflicts().len();
-        if conflicts > 0 {
-            let noun = if conflicts == 1 { "conflict" } else { "conflicts" };
-            page.facts(2, &[(Some(Tone::Warn), format!("{conflicts} {noun}"))]);
-        }
         let rest = format!("fanout show {run} '(reconcile)' --raw");
-        let mut diff = Diff { inside: false, told: computed.result.get("diff").is_some() };
-        page.toned_body(2, &computed.text, &Extent { lines: LINES, rest: &rest }, |line| diff.tone(line));
+        self::computed(page, 2, (&computed.result, &computed.text), LINES, &rest);
     }
 }
 
-/// Tells the lines of a unified diff from the text around it.
-struct Diff {
-    inside: bool,
-    /// Whether the result says that there is one: a text without may hold lines that look like it.
-    told: bool,
-}
-
-impl Diff {
-    fn tone(&mut self, line: &str) -> Option<Tone> {
-        let head = line.starts_with("--- ");
-        self.inside = self.told && (head || self.inside && line.starts_with(['+', '-', ' ', '@', '\\', '…']));
-        match line.as_bytes().first().filter(|_| self.inside) {
-            Some(b'+') => Some(Tone::Good),
-            Some(b'-') => Some(Tone::Bad),
-            Some(b'@') => Some(Tone::Info),
-            Some(_) | None => None,
-        }
+/// The result of a step, as JSON and as text, as its strategy is laid out; `rest` shows what does not fit.
+pub(super) fn computed(
+    page: &mut Page<'_>,
+    indent: usize,
+    (result, text): (&Value, &str),
+    lines: usize,
+    rest: &str,
+) {
+    let style = Style { width: page.style.width.saturating_sub(indent), ..*page.style };
+    let rows = super::computed::rows(result, text, &style);
+    let shown = if rows.len() <= lines.saturating_add(1) { rows.len() } else { lines };
+    for row in rows.iter().take(shown) {
+        page.line(&format!("{}{row}", " ".repeat(indent)));
+    }
+    if rows.len() > shown {
+        page.more(indent, &format!("{} more lines", rows.len() - shown), rest);
     }
 }

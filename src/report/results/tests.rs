@@ -80,19 +80,6 @@ fn a_run_that_was_killed_gives_no_verdict() {
 }
 
 #[test]
-fn a_comparison_stands_as_computed_and_its_diff_in_colour() {
-    let mut script = Script::new("two", &["a", "b"]);
-    script.start("a").ok("a", "x\ny\n").start("b").ok("b", "x\nz\n");
-    let text = "2 of 2 answered, no two the same.\n\n- a list\n\nSimilarity by words: 0.50\n\n\
-                --- a\n+++ b\n@@ -1,2 +1,2 @@\n x\n-y\n+z\n\n- not a removed line";
-    let diff = serde_json::json!({ "unified": "…" });
-    let conflicts = serde_json::json!([{ "pointer": "", "message": "no two of 2 answers are the same" }]);
-    let result = serde_json::json!({ "strategy": "compare", "diff": diff, "conflicts": conflicts });
-    script.reconciled(result, text).finish(true, &[]);
-    insta::assert_snapshot!(visible(&at(&script.records, 80, true)));
-}
-
-#[test]
 fn a_thousand_calls_are_folded_and_every_failure_is_named() {
     let ids: Vec<String> = (0..1000).map(|n| format!("call_{n:03}")).collect();
     let mut script = Script::new("many", &ids.iter().map(String::as_str).collect::<Vec<_>>());
