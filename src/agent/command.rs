@@ -259,9 +259,11 @@ impl Judged<'_> {
         let question = shown(question, MAX_MESSAGE);
         let denied = self.told.denied.contains(&question);
         let what = if denied {
-            format!(
-                "was denied a permission: {question}; give the program's own flag for it in `args`, or write `denied: continue`"
-            )
+            let how = match self.program.settings.program {
+                Some(_) => "grant it under the agent's `tools`",
+                None => "give the program's own flag for it in `args`",
+            };
+            format!("was denied a permission: {question}; {how}, or write `denied: continue`")
         } else {
             format!("needs an answer that nobody can give: {question}")
         };

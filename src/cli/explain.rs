@@ -151,6 +151,7 @@ fn agent_rows(agent: &Agent) -> Vec<Row> {
                     Row::optional("model", command.model.clone().map(Value::from)),
                     Row::optional("effort", command.effort.clone().map(Value::from)),
                     Row::optional("max_turns", command.max_turns.map(Value::from)),
+                    Row::optional("tools", command.tools.as_ref().map(|tools| json!(tools))),
                     Row::new("inherit", json!(command.inherit)).default_if(command.inherit.is_empty()),
                     denied(command.denied),
                 ];

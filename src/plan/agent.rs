@@ -70,6 +70,9 @@ pub struct CommandAgent {
     pub effort: Option<String>,
     /// At most so many turns.
     pub max_turns: Option<u32>,
+    /// What it may use, each once; only of a known one, and only what that one can be kept to. `None`
+    /// where nothing is said: it may look, and change nothing.
+    pub tools: Option<Vec<ToolGrant>>,
     /// What happens when it is denied a permission that it asked for.
     pub denied: Denied,
 }
@@ -88,6 +91,7 @@ impl CommandAgent {
             model: None,
             effort: None,
             max_turns: None,
+            tools: None,
             denied: Denied::Block,
         }
     }

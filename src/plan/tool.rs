@@ -104,6 +104,14 @@ impl CommandPattern {
         }
     }
 
+    /// The words that a command must begin with, where any may follow: `git log` of `git log *`. `None` for
+    /// a pattern that says more than that.
+    pub fn prefix(&self) -> Option<String> {
+        let (last, first) = self.words.split_last()?;
+        let plain = last == "*" && !first.is_empty() && !first.iter().any(|word| word.contains('*'));
+        plain.then(|| first.join(" "))
+    }
+
     /// Its words; the first names the program and holds no `*`.
     pub fn words(&self) -> &[String] {
         &self.words

@@ -34,7 +34,6 @@ macro_rules! unbuilt {
 
 unbuilt! {
     DETACH = "`background: detach`", "write `wait` or `cancel`";
-    PROGRAM_TOOLS = "`tools` of a command-line agent", "remove it; `args` takes the program's own flags for that";
 }
 
 #[cfg(test)]

@@ -231,7 +231,7 @@ pub(crate) fn compute(value: &Computed, scope: &Scope) -> Result<Value, RenderEr
 fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) -> ContentKey {
     let work = match work {
         Work::Prompt { prompt, system, agent } => {
-            let who = match &agent.kind {
+            let mut who = match &agent.kind {
                 AgentKind::Model(model) => json!({
                     "models": model.models.iter().map(ToString::to_string).collect::<Vec<_>>(),
                     "tools": model.tools,
@@ -247,6 +247,11 @@ fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) ->
                     "max_turns": command.max_turns,
                 }),
             };
+            if let (AgentKind::Command(CommandAgent { tools: Some(tools), .. }), Value::Object(who)) =
+                (&agent.kind, &mut who)
+            {
+                who.insert("tools".to_owned(), json!(tools));
+            }
             json!({"prompt": prompt, "system": system, "agent": who})
         }
         Work::Run(program) => {

@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::provider::{Provider, Script};
 use crate::support::{Folder, outcomes, parse_lines, repository};
@@ -181,6 +181,119 @@ fn opencode_goes_on_with_its_conversation_and_its_usage_is_that_of_each_call() {
 fn gemini_goes_on_with_its_conversation_and_its_usage_is_that_of_each_call() {
     let Some(gemini) = place("gemini") else { return };
     converses("{ command: gemini, model: gemini-2.5-flash }", &[gemini], &Provider::start(), &[]);
+}
+
+/// Runs a call whose model asks for these tools once, and says which of the files are there then.
+fn lets(
+    agent: &str,
+    (places, provider): (&[PathBuf], &Provider),
+    asks: &[(&str, Value)],
+    more: &[(&str, String)],
+) -> [bool; 4] {
+    let folder = Folder::new();
+    let inside = folder.path().join("work");
+    folder.write(
+        "work/plan.yaml",
+        &format!(
+            "agents:\n  it: {agent}\ndefaults: {{ agent: it, timeout: 2m, retries: 0 }}\n\
+             calls: {{ one: {{ prompt: Do it. }} }}\n"
+        ),
+    );
+    folder
+        .write("home/.gemini/settings.json", r#"{"security": {"auth": {"selectedType": "gemini-api-key"}}}"#);
+    let asks: Vec<(String, Value)> = asks
+        .iter()
+        .map(|(name, input)| {
+            let text = input.to_string().replace("IN/", &format!("{}/", inside.display()));
+            let text = text.replace("OUT/", &format!("{}/", folder.path().display()));
+            ((*name).to_owned(), serde_json::from_str(&text).unwrap())
+        })
+        .collect();
+    provider.answer(move |request| {
+        let answered = ["tool_result", "function_call_output", "functionResponse", "\"role\":\"tool\""];
+        let body = String::from_utf8_lossy(&request.body);
+        if answered.iter().any(|word| body.contains(word)) {
+            return Script::text("done");
+        }
+        asks.iter().fold(Script::text(""), |script, (name, input)| script.call(name, input))
+    });
+    let mut around = surroundings(&folder, places, provider);
+    around.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let pairs: Vec<(&str, &str)> = around.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let plan = inside.join("plan.yaml");
+    let ran = folder.run_with(&pairs, &["run", plan.to_str().unwrap(), "--json"]);
+    let outcome = outcomes(&parse_lines(&ran.out)).remove("one").unwrap();
+    assert_eq!(outcome["output"]["text"], "done", "{agent}: {outcome}");
+    let there = |path: &str| folder.path().join(path).exists();
+    [there("work/written"), there("outside"), there("work/allowed"), there("work/forbidden")]
+}
+
+/// A program may write beneath its folder and run one command, as `tools` say, and nothing else.
+const GRANTED: &str = "tools: [read, write, edit, 'bash(touch allowed *)'], denied: continue";
+
+#[test]
+fn claude_has_the_tools_that_it_is_granted() {
+    let Some(claude) = place("claude") else { return };
+    let asks = [
+        ("Write", json!({"file_path": "IN/written", "content": "x"})),
+        ("Write", json!({"file_path": "OUT/outside", "content": "x"})),
+        ("Bash", json!({"command": "touch allowed too"})),
+        ("Bash", json!({"command": "touch forbidden"})),
+    ];
+    let at = (&[claude][..], &Provider::start());
+    let agent = format!("{{ command: claude, model: claude-sonnet-5, {GRANTED} }}");
+    assert_eq!(lets(&agent, at, &asks, &[]), [true, false, true, false]);
+    let agent = "{ command: claude, model: claude-sonnet-5, denied: continue }";
+    assert_eq!(lets(agent, at, &asks, &[]), [false; 4], "it may look, where nothing is said");
+}
+
+#[test]
+fn gemini_has_the_tools_that_it_is_granted() {
+    let Some(gemini) = place("gemini") else { return };
+    let asks = [
+        ("write_file", json!({"file_path": "IN/written", "content": "x"})),
+        ("write_file", json!({"file_path": "OUT/outside", "content": "x"})),
+        ("run_shell_command", json!({"command": "touch allowed too"})),
+        ("run_shell_command", json!({"command": "touch forbidden"})),
+    ];
+    let at = (&[gemini][..], &Provider::start());
+    let agent = format!("{{ command: gemini, model: gemini-2.5-flash, {GRANTED} }}");
+    assert_eq!(lets(&agent, at, &asks, &[]), [true, false, true, false]);
+    let agent = "{ command: gemini, model: gemini-2.5-flash, denied: continue }";
+    assert_eq!(lets(agent, at, &asks, &[]), [false; 4], "it may look, where nothing is said");
+}
+
+#[test]
+fn opencode_has_the_tools_that_it_is_granted() {
+    let Some(opencode) = place("opencode") else { return };
+    let asks = [
+        ("write", json!({"filePath": "IN/written", "content": "x"})),
+        ("write", json!({"filePath": "OUT/outside", "content": "x"})),
+        ("bash", json!({"command": "touch allowed too", "description": "x"})),
+        ("bash", json!({"command": "touch forbidden", "description": "x"})),
+    ];
+    let provider = Provider::start();
+    let settings = [("OPENCODE_CONFIG_CONTENT", scripted_for_opencode(&provider))];
+    let at = (&[opencode][..], &provider);
+    let agent = format!("{{ command: opencode, model: scripted/m, {GRANTED} }}");
+    assert_eq!(lets(&agent, at, &asks, &settings), [true, false, true, false]);
+    let agent = "{ command: opencode, model: scripted/m, denied: continue }";
+    assert_eq!(lets(agent, at, &asks, &settings), [false; 4], "it may look, where nothing is said");
+}
+
+#[test]
+fn codex_writes_where_it_works_or_nowhere() {
+    let Some(place) = place("codex") else { return };
+    let provider = Provider::start();
+    let command = "touch IN/written; touch /usr/outside-of-codex; echo";
+    let asks = [("exec_command", json!({"cmd": command}))];
+    for (tools, writes) in [("[read, write, edit, bash]", true), ("[read]", false)] {
+        let agent =
+            format!("{{ command: codex, model: gpt-5.1, tools: {tools}, args: {} }}", codex(&provider));
+        let made = lets(&agent, (std::slice::from_ref(&place), &provider), &asks, &[]);
+        assert_eq!(made, [writes, false, false, false], "{tools}");
+        assert!(!std::path::Path::new("/usr/outside-of-codex").exists());
+    }
 }
 
 /// What makes opencode talk to the provider.

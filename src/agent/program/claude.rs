@@ -16,7 +16,7 @@ use crate::agent::Ask;
 use crate::agent::prompt::Native;
 use crate::model::Class;
 use crate::outcome::Usage;
-use crate::plan::CommandAgent;
+use crate::plan::{CommandAgent, ToolGrant};
 use crate::unit::{Tokens, Usd};
 
 /// How it is started. The prompt goes to its standard input.
@@ -25,8 +25,9 @@ pub(super) fn start(settings: &CommandAgent, ask: &Ask) -> Start {
     start.flags(["-p", "--output-format", "stream-json", "--verbose"]);
     // Only what the plan says: no servers of the person's own, and nobody to ask.
     start.flags(["--strict-mcp-config", "--permission-mode", "dontAsk", "--permission-prompts", "none"]);
-    let tools = "Read,Grep,Glob";
-    start.flags(["--tools", tools, "--allowedTools", tools]);
+    let grants = settings.tools.as_deref().unwrap_or(&[ToolGrant::Read, ToolGrant::Grep, ToolGrant::Glob]);
+    let (offered, allowed) = tools(grants);
+    start.flags(["--tools", &offered.join(","), "--allowedTools", &allowed.join(",")]);
     start.option("--model", settings.model.as_deref());
     start.option("--effort", settings.effort.as_deref());
     start.option("--max-turns", settings.max_turns.map(|turns| turns.to_string()).as_deref());
@@ -42,6 +43,33 @@ pub(super) fn start(settings: &CommandAgent, ask: &Ask) -> Start {
     start.variable("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
     start.native = Native { system: true, schema: true };
     start
+}
+
+/// Which of its tools it has, and what they may do unasked. It writes beneath its folder only.
+fn tools(grants: &[ToolGrant]) -> (Vec<&'static str>, Vec<String>) {
+    const BENEATH: &str = "Edit(./**)";
+    let (mut offered, mut allowed): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
+    for grant in grants {
+        let (tool, rule) = match grant {
+            ToolGrant::Read => ("Read", "Read".to_owned()),
+            ToolGrant::Write => ("Write", BENEATH.to_owned()),
+            ToolGrant::Edit => ("Edit", BENEATH.to_owned()),
+            ToolGrant::Grep => ("Grep", "Grep".to_owned()),
+            ToolGrant::Glob | ToolGrant::List => ("Glob", "Glob".to_owned()),
+            ToolGrant::Bash(None) => ("Bash", "Bash".to_owned()),
+            ToolGrant::Bash(Some(pattern)) => ("Bash", format!("Bash({pattern})")),
+            ToolGrant::Agent => ("Agent", "Agent".to_owned()),
+            // No plan grants them to a program.
+            ToolGrant::BackgroundRun | ToolGrant::CheckBackground | ToolGrant::Mcp { .. } => continue,
+        };
+        if !offered.contains(&tool) {
+            offered.push(tool);
+        }
+        if !allowed.contains(&rule) {
+            allowed.push(rule);
+        }
+    }
+    (offered, allowed)
 }
 
 /// What it has said so far.
@@ -215,5 +243,20 @@ fn usage(result: &Value) -> Usage {
         requests: u32::try_from(count(result, "/num_turns")).unwrap_or(u32::MAX).max(1),
         cost: cost.map(|cost| Usd((cost * 1e6).round() as u64)),
         ..Usage::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::CommandPattern;
+
+    #[test]
+    fn each_grant_is_a_tool_and_a_rule_and_no_more() {
+        let git = ToolGrant::Bash(Some(CommandPattern::parse("git log *").unwrap()));
+        let (offered, allowed) = tools(&[ToolGrant::Read, ToolGrant::Edit, git, ToolGrant::Write]);
+        assert_eq!(offered, ["Read", "Edit", "Bash", "Write"]);
+        assert_eq!(allowed, ["Read", "Edit(./**)", "Bash(git log *)"]);
+        assert_eq!(tools(&[]), (Vec::new(), Vec::new()));
     }
 }

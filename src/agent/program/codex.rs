@@ -13,7 +13,7 @@ use super::{End, Heard, Told, Transcript, at, count, denial, list, tool, word};
 use crate::agent::Ask;
 use crate::model::schema;
 use crate::outcome::Usage;
-use crate::plan::CommandAgent;
+use crate::plan::{CommandAgent, ToolGrant};
 use crate::unit::Tokens;
 
 /// How it is started. The prompt goes to its standard input.
@@ -26,8 +26,10 @@ pub(super) fn start(settings: &CommandAgent, ask: &Ask) -> Result<Start, StartEr
     }
     // The plan says what it may do, not whether the folder is a repository.
     start.flags(["--json", "--skip-git-repo-check"]);
-    // `resume` has no `-s`.
-    start.flags(["-c", "sandbox_mode=\"read-only\"", "-c", "approval_policy=\"never\""]);
+    // `resume` has no `-s`. It has commands in any case: its sandbox says what they can change.
+    let changes = settings.tools.iter().flatten().any(|tool| *tool == ToolGrant::Write);
+    let sandbox = if changes { "sandbox_mode=\"workspace-write\"" } else { "sandbox_mode=\"read-only\"" };
+    start.flags(["-c", sandbox, "-c", "approval_policy=\"never\""]);
     start.option("-m", settings.model.as_deref());
     if let Some(effort) = &settings.effort {
         start.flags(["-c", &format!("model_reasoning_effort={}", Value::from(effort.as_str()))]);

@@ -7,22 +7,58 @@
 use serde_json::Value;
 
 use super::fault::Fault;
-use super::start::Start;
+use super::start::{Start, StartError};
 use super::{End, Heard, Told, Transcript, at, count, denial, tool, word};
 use crate::agent::Ask;
 use crate::model::Class;
 use crate::outcome::Usage;
-use crate::plan::CommandAgent;
+use crate::plan::{CommandAgent, ToolGrant};
 use crate::unit::Tokens;
 
 /// How it is started. The prompt goes to its standard input.
-pub(super) fn start(settings: &CommandAgent, ask: &Ask) -> Start {
+pub(super) fn start(settings: &CommandAgent, ask: &Ask) -> Result<Start, StartError> {
     let mut start = Start::default();
     // Without trust in the folder it ends with status 55; the plan says what it may do.
     start.flags(["-o", "stream-json", "--skip-trust", "--approval-mode", "default", "-e", "none"]);
     start.option("-m", settings.model.as_deref());
     start.option("-r", ask.thread.as_ref().and_then(|thread| thread.id()));
-    start
+    if let Some(tools) = &settings.tools {
+        start.file("--policy", "toml", &policy(tools))?;
+    }
+    Ok(start)
+}
+
+/// Rules for its policy engine: what is granted, and none of its other tools.
+fn policy(tools: &[ToolGrant]) -> String {
+    let mut rules = String::new();
+    let mut rule = |what: &str, decision: &str, priority: u32| {
+        rules.push_str(&format!("[[rule]]\n{what}\ndecision = \"{decision}\"\npriority = {priority}\n\n"));
+    };
+    for tool in tools {
+        let name = match tool {
+            ToolGrant::Read => "read_file",
+            ToolGrant::Write => "write_file",
+            ToolGrant::Edit => "replace",
+            ToolGrant::Grep => "grep_search",
+            ToolGrant::Glob => "glob",
+            ToolGrant::List => "list_directory",
+            ToolGrant::Bash(None) => "run_shell_command",
+            ToolGrant::Bash(Some(pattern)) => {
+                // A JSON text is one of TOML, too.
+                let prefix = pattern.prefix().map(Value::from).unwrap_or_default();
+                rule(&format!("toolName = \"run_shell_command\"\ncommandPrefix = {prefix}"), "allow", 500);
+                continue;
+            }
+            // No plan grants them to this program.
+            ToolGrant::Agent
+            | ToolGrant::BackgroundRun
+            | ToolGrant::CheckBackground
+            | ToolGrant::Mcp { .. } => continue,
+        };
+        rule(&format!("toolName = \"{name}\""), "allow", 500);
+    }
+    rule("toolName = \"*\"", "deny", 400);
+    rules
 }
 
 /// What it has said so far.
@@ -155,5 +191,25 @@ impl Transcript for Gemini {
             _ => return None,
         };
         Some(Fault { class: None, ..Fault::of(Class::BadRequest, words) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::CommandPattern;
+
+    #[test]
+    fn what_is_not_granted_is_denied() {
+        let git = ToolGrant::Bash(Some(CommandPattern::parse("git log *").unwrap()));
+        let rule = |what: &str, decision: &str, priority: u32| {
+            format!("[[rule]]\n{what}\ndecision = \"{decision}\"\npriority = {priority}\n\n")
+        };
+        let expected = [
+            rule("toolName = \"write_file\"", "allow", 500),
+            rule("toolName = \"run_shell_command\"\ncommandPrefix = \"git log\"", "allow", 500),
+            rule("toolName = \"*\"", "deny", 400),
+        ];
+        assert_eq!(policy(&[ToolGrant::Write, git]), expected.concat());
     }
 }

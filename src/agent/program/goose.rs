@@ -36,7 +36,13 @@ pub(super) fn start(settings: &CommandAgent, ask: &Ask) -> Start {
         }
     }
     start.flags(["--no-session"]);
-    start.variable("GOOSE_MODE", "chat");
+    // All of its tools or none: see `program_tools` in the plan's checks.
+    if settings.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
+        start.flags(["--with-builtin", "developer"]);
+        start.variable("GOOSE_MODE", "auto");
+    } else {
+        start.variable("GOOSE_MODE", "chat");
+    }
     start
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
 use super::start::Start;
@@ -13,7 +13,7 @@ use super::{End, Heard, Told, Transcript, at, count, denial, tool, word};
 use crate::agent::Ask;
 use crate::model::Class;
 use crate::outcome::Usage;
-use crate::plan::CommandAgent;
+use crate::plan::{CommandAgent, ToolGrant};
 use crate::unit::{Tokens, Usd};
 
 /// How it is started. The prompt goes to its standard input.
@@ -22,13 +22,43 @@ pub(super) fn start(settings: &CommandAgent, ask: &Ask) -> Start {
     start.flags(["run", "--format", "json"]);
     start.option("-m", settings.model.as_deref());
     start.option("-s", ask.thread.as_ref().and_then(|thread| thread.id()));
-    let permissions = json!({
-        "edit": "deny", "bash": "deny", "webfetch": "deny", "websearch": "deny", "task": "deny",
-        "external_directory": "deny",
-    });
+    let permissions = match &settings.tools {
+        Some(tools) => permissions(tools),
+        None => json!({
+            "edit": "deny", "bash": "deny", "webfetch": "deny", "websearch": "deny", "task": "deny",
+            "external_directory": "deny",
+        }),
+    };
     start.variable("OPENCODE_PERMISSION", &permissions.to_string());
     start.variable("OPENCODE_DISABLE_AUTOUPDATE", "1");
     start
+}
+
+/// What is granted, and nothing else; of several rules the last one counts.
+fn permissions(tools: &[ToolGrant]) -> Value {
+    let mut permissions = Map::from_iter([("*".to_owned(), json!("deny"))]);
+    for tool in tools {
+        let name = match tool {
+            ToolGrant::Read => "read",
+            ToolGrant::Write | ToolGrant::Edit => "edit",
+            ToolGrant::Grep => "grep",
+            ToolGrant::Glob => "glob",
+            ToolGrant::List => "list",
+            ToolGrant::Bash(None) => "bash",
+            ToolGrant::Agent => "task",
+            ToolGrant::Bash(Some(pattern)) => {
+                let commands = permissions.entry("bash").or_insert_with(|| json!({"*": "deny"}));
+                if let Value::Object(commands) = commands {
+                    commands.insert(pattern.to_string(), json!("allow"));
+                }
+                continue;
+            }
+            // No plan grants them to a program.
+            ToolGrant::BackgroundRun | ToolGrant::CheckBackground | ToolGrant::Mcp { .. } => continue,
+        };
+        permissions.insert(name.to_owned(), json!("allow"));
+    }
+    Value::Object(permissions)
 }
 
 /// What it has said so far.
@@ -136,5 +166,22 @@ impl Transcript for OpenCode {
         let cost = (self.cost > 0.0).then(|| Usd((self.cost * 1e6).round() as u64));
         let usage = Usage { cost, ..self.usage };
         Told { end, usage, of_thread: false, session: self.session.clone(), denied: self.denied.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::CommandPattern;
+
+    #[test]
+    fn what_is_not_granted_is_denied() {
+        let git = ToolGrant::Bash(Some(CommandPattern::parse("git log *").unwrap()));
+        let all = permissions(&[ToolGrant::Read, ToolGrant::Write, ToolGrant::Edit, git.clone()]);
+        let expected =
+            r#"{"*":"deny","read":"allow","edit":"allow","bash":{"*":"deny","git log *":"allow"}}"#;
+        assert_eq!(all.to_string(), expected);
+        let any = permissions(&[ToolGrant::Bash(None), git]);
+        assert_eq!(any.to_string(), r#"{"*":"deny","bash":"allow"}"#);
     }
 }

@@ -42,7 +42,7 @@ impl Start {
         match program {
             Program::Claude => Ok(claude::start(settings, ask)),
             Program::Codex => codex::start(settings, ask),
-            Program::Gemini => Ok(gemini::start(settings, ask)),
+            Program::Gemini => gemini::start(settings, ask),
             Program::OpenCode => Ok(opencode::start(settings, ask)),
             Program::Goose => Ok(goose::start(settings, ask)),
         }

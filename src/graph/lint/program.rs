@@ -138,7 +138,7 @@ fn pattern_reads(pattern: &CommandPattern) -> bool {
 
 fn program_writes(agent: &CommandAgent) -> bool {
     if agent.program.is_some() {
-        return false;
+        return agent.tools.iter().flatten().any(tool_writes);
     }
     let flags = Flags(&agent.argv);
     match Program::started_by(&agent.argv) {

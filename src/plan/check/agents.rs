@@ -194,7 +194,8 @@ impl<'a> Agents<'a> {
         let kind = if COMMAND_KEYS.iter().any(|key| file.wrote(key)) {
             let system = file.system.clone();
             let system = system.and_then(|system| self.system(load, system.value, home));
-            AgentKind::Command(program::command_agent(load, at, file, system)?)
+            let servers: Vec<&str> = self.scope.mcp.keys().map(String::as_str).collect();
+            AgentKind::Command(program::command_agent(load, at, file, system, &servers)?)
         } else {
             AgentKind::Model(self.model_agent(load, at, file, home)?)
         };

@@ -20,6 +20,7 @@ mod output;
 mod parent;
 mod places;
 mod program;
+mod program_tools;
 mod providers;
 mod reconcile;
 mod sandbox;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a setting that the program has no way to keep is refused, not ignored.
 
-use super::at_least_one;
+use super::{at_least_one, program_tools};
 use crate::plan::diagnostic::{Diagnostic, Span};
 use crate::plan::file::agent::{AgentFile, AgentOutputWord, DeniedWord, InputWord};
 use crate::plan::file::pattern::PatternsFile;
@@ -11,7 +11,7 @@ use crate::plan::read::At;
 use crate::plan::record::Record as _;
 use crate::plan::suggest::list;
 use crate::plan::template::Template;
-use crate::plan::{CommandAgent, CommandInput, CommandOutput, Denied, Patterns, Program, code, unbuilt};
+use crate::plan::{CommandAgent, CommandInput, CommandOutput, Denied, Patterns, Program, code};
 
 /// Keys that are about a model in this process, unless a known program has them, too.
 const MODEL_KEYS: &[&str] = &["model", "tools", "max_turns", "max_tokens", "temperature", "effort"];
@@ -24,6 +24,7 @@ pub(super) fn command_agent(
     at: Span,
     file: AgentFile,
     system: Option<Template>,
+    servers: &[&str],
 ) -> Option<CommandAgent> {
     if file.command.is_none() {
         if !file.wrote("command") {
@@ -37,7 +38,18 @@ pub(super) fn command_agent(
         return None;
     }
     let AgentFile {
-        command, args, input, output, patterns, inherit, denied, model, effort, max_turns, ..
+        command,
+        args,
+        input,
+        output,
+        patterns,
+        inherit,
+        denied,
+        model,
+        effort,
+        max_turns,
+        tools,
+        ..
     } = file;
     let command = command?;
     if let ([one], None) = (command.value.0.as_slice(), program) {
@@ -73,6 +85,7 @@ pub(super) fn command_agent(
         AgentOutputWord::JsonLines => CommandOutput::JsonLines,
         AgentOutputWord::StreamJson => CommandOutput::StreamJson,
     });
+    let tools = program.zip(tools).map(|(program, tools)| program_tools::of(load, program, &tools, servers));
     let otherwise = match program {
         Some(_) => CommandOutput::StreamJson,
         None => CommandOutput::Text,
@@ -87,6 +100,7 @@ pub(super) fn command_agent(
         model,
         effort: effort.map(|effort| effort.value),
         max_turns: max_turns.map(|n| at_least_one(load, n.value, n.at, "max_turns")),
+        tools,
         denied: match denied.map(|denied| denied.value) {
             None | Some(DeniedWord::Block) => Denied::Block,
             Some(DeniedWord::Continue) => Denied::Continue,
@@ -107,10 +121,6 @@ fn named(file: &AgentFile) -> Option<Program> {
 
 /// Refuses the keys that this agent cannot have; true if there are none.
 fn may_have(load: &mut Load<'_>, at: Span, file: &AgentFile, program: Option<Program>) -> bool {
-    if let (Some(_), Some((key, _))) = (program, file.places("tools")) {
-        load.fault(unbuilt::PROGRAM_TOOLS.refuse(key));
-        return false;
-    }
     let has = |key: &&&str| program.is_some_and(|program| program.settings().contains(*key));
     let unknown: Vec<&str> = MODEL_KEYS.iter().filter(|key| file.wrote(key) && !has(key)).copied().collect();
     let known: &[&str] = if program.is_some() { TALKING_KEYS } else { &[] };

@@ -238,6 +238,51 @@ fn what_a_program_cannot_keep_is_refused() {
 }
 
 #[test]
+fn a_known_program_has_the_tools_that_it_can_be_kept_to() {
+    let agent = |program: &str, tools: &str| {
+        let text = format!(
+            "mcp: {{ files: {{ command: [x] }} }}\nagents:\n  x: {{ command: {program}, tools: {tools} }}\ncalls: {{ a: {{ run: x }} }}\n"
+        );
+        faults(&text).first().map(|fault| fault.split_once(' ').unwrap().1.to_owned()).unwrap_or_default()
+    };
+    for (program, tools) in [
+        ("claude", "[]"),
+        ("claude", "[read, edit, 'bash(git * --stat)', agent]"),
+        ("codex", "[read, grep]"),
+        ("codex", "[read, write, edit, bash]"),
+        ("gemini", "[write, 'bash(cargo test *)']"),
+        ("opencode", "[read, write, edit, 'bash(git * --stat)', agent]"),
+        ("goose", "[]"),
+        ("goose", "[read, write, edit, bash]"),
+    ] {
+        assert_eq!(agent(program, tools), "", "{program} {tools}");
+    }
+    for (program, tools, fault) in [
+        ("claude", "[reed]", "E0302 there is no tool `reed`"),
+        (
+            "claude",
+            "['mcp(files)']",
+            "E0110 `claude` cannot be given `mcp(files)`: that is a tool of agents in this process",
+        ),
+        (
+            "codex",
+            "[read, agent]",
+            "E0110 `codex` cannot be given `agent`: that is a tool of agents in this process",
+        ),
+        ("codex", "[grep]", "E0110 `codex` cannot be kept to these tools"),
+        ("codex", "[read, write]", "E0110 `codex` cannot be kept to these tools"),
+        ("codex", "[read, 'bash(git log *)']", "E0110 `codex` cannot be kept to `bash"),
+        ("gemini", "['bash(git log)']", "E0110 `gemini` cannot be kept to `bash"),
+        ("opencode", "[edit]", "E0110 `opencode` cannot be kept to these tools"),
+        ("goose", "[read]", "E0110 `goose` cannot be kept to these tools"),
+        ("[my-agent]", "[read]", "E0110 an agent with `command` has no `tools`"),
+    ] {
+        let said = agent(program, tools);
+        assert!(said.starts_with(fault), "{program} {tools}: {said}");
+    }
+}
+
+#[test]
 fn an_unknown_agent_says_what_there_is() {
     let text = "agents: { explore: { model: anthropic/x } }\ncalls:\n  a: { prompt: hi, agent: explorer }\n  b: { prompt: hi, agent: anthropic/x }\n";
     assert_eq!(

@@ -6,11 +6,7 @@ use crate::plan::unbuilt::ALL;
 #[test]
 fn every_row_of_the_table_is_refused_where_the_plan_asks_for_it() {
     let top = |keys: &str| format!("{keys}\ncalls: {{ a: {{ run: x }} }}\n");
-    let agent = |keys: &str| format!("agents: {{ x: {keys} }}\ncalls: {{ a: {{ run: x }} }}\n");
-    let table = [
-        (top("limits: { background: detach }"), "detach"),
-        (agent("{ command: claude, tools: [read] }"), "tools"),
-    ];
+    let table = [(top("limits: { background: detach }"), "detach")];
     for (text, place) in &table {
         let loaded = read(text);
         let [fault] = loaded.diagnostics.as_slice() else { panic!("{text}{:?}", lines(&loaded)) };
