@@ -23,7 +23,7 @@ mod toolbox;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -193,7 +193,12 @@ pub struct Agents {
 impl Agents {
     /// Agents that share one client and one environment.
     pub fn new(client: Client, surroundings: Surroundings) -> Agents {
-        let requests = Requests { client, gates: Gates::default(), estimates: Estimates::default() };
+        let requests = Requests {
+            client,
+            gates: Gates::default(),
+            estimates: Estimates::default(),
+            prices: OnceLock::new(),
+        };
         Agents { requests, surroundings }
     }
 

@@ -8,9 +8,10 @@
 //! all of them; who waits, for a gate or a budget, holds no place; a request that was
 //! sent is settled, or charged in full when it is dropped. Nothing here tries twice.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::access::Access;
@@ -34,6 +35,8 @@ pub(super) struct Requests {
     pub(super) client: Client,
     pub(super) gates: Gates,
     pub(super) estimates: Estimates,
+    /// Reads the prices beside the first request, whose answer takes longer than that.
+    pub(super) prices: OnceLock<JoinHandle<()>>,
 }
 
 /// One request on its way through.
@@ -75,6 +78,9 @@ impl Requests {
         bounds: Bounds,
         on_progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Reply, Box<Failure>> {
+        if price::may_be_listed(provider) {
+            self.prices.get_or_init(|| tokio::task::spawn_blocking(price::prepare));
+        }
         let passage = Passage::new(self, access, (name, provider), request);
         let leave = passage.enter(bounds).await?;
         let heard = |progress: Progress<'_>| {

@@ -68,7 +68,7 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
     let answers = answers(&ready.plan, &options.how, terminal)?;
     let start = |listeners, redactor: &Redactor| {
         let options = Options { salvage, storage: kill_at::storage(), ..Options::default() };
-        let (journal, _) = Journal::resume(&dir, listeners, options)?;
+        let journal = Journal::resume_read(&earlier, listeners, options)?;
         if let Err(error) = secrets::keep(&dir, redactor) {
             let message = format!(
                 "the fingerprints of secrets could not be written beside the run: {error}; without its \

@@ -38,7 +38,8 @@ impl Memo {
         memo
     }
 
-    fn hear(&mut self, record: &Arc<Record>) {
+    /// Takes in one record more.
+    pub(super) fn hear(&mut self, record: &Arc<Record>) {
         self.talks.hear(&record.event);
         if let Event::CallStarted { instance, key, .. } = &record.event {
             let whose = (key.clone(), instance.clone());

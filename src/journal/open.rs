@@ -83,30 +83,81 @@ impl Journal {
         listeners: Vec<Listener>,
         options: Options,
     ) -> Result<(Journal, Past), JournalError> {
-        let run = RunId::new(&dir.file_name().unwrap_or_default().to_string_lossy());
-        if !dir.is_dir() {
-            return Err(JournalError::Missing { dir: dir.to_owned() });
-        }
-        let lock = take_lock(dir, &run, &options)?;
-        let past = past::read_held(dir, options.salvage, false)?;
-        let file = repair(dir, &past, &options).map_err(|fault| failed(dir, &run, &options, fault))?;
-        let past = if past.damage.is_empty() || !options.storage.keeps() {
-            past
-        } else {
-            past::read_held(dir, Salvage::No, false)?.after(past.notice, past.damage)
-        };
-        let seq = past.records.last().map_or(0, |last| last.seq);
-        let mut writer = writer_of(dir, &run, file, lock, listeners, seq, &options);
-        writer.catch_up(&past.records);
-        let resumed =
-            Event::RunResumed { fanout: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() };
-        writer.write_now(vec![resumed])?;
-        let past = past.and(take_in_spilled(&mut writer, &run, &options)?);
-        let memo = past.memo();
-        let journal = Journal::start(run.clone(), dir.to_owned(), writer, memo, &options)
-            .map_err(|fault| failed(dir, &run, &options, fault))?;
-        Ok((journal, past))
+        let lock = hold(dir, &options)?;
+        resume_held(dir, lock, listeners, &options)
     }
+
+    /// The same with a run that was [read](super::read_with) before, which is not read again
+    /// unless something was written since.
+    ///
+    /// # Errors
+    /// As [`resume`](Journal::resume).
+    pub fn resume_read(
+        past: &Past,
+        listeners: Vec<Listener>,
+        options: Options,
+    ) -> Result<Journal, JournalError> {
+        let lock = hold(&past.dir, &options)?;
+        if !past.damage.is_empty() || !past.is_current() {
+            return Ok(resume_held(&past.dir, lock, listeners, &options)?.0);
+        }
+        let run = name(&past.dir);
+        let file = repair(&past.dir, past, &options);
+        let file = file.map_err(|fault| failed(&past.dir, &run, &options, fault))?;
+        Ok(go_on(past, file, lock, listeners, &options)?.0)
+    }
+}
+
+/// The name of the run in `dir`.
+fn name(dir: &Path) -> RunId {
+    RunId::new(&dir.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Takes the lock of a run that is there.
+fn hold(dir: &Path, options: &Options) -> Result<Lock, JournalError> {
+    if !dir.is_dir() {
+        return Err(JournalError::Missing { dir: dir.to_owned() });
+    }
+    take_lock(dir, &name(dir), options)
+}
+
+/// Reads, repairs and goes on.
+fn resume_held(
+    dir: &Path,
+    lock: Lock,
+    listeners: Vec<Listener>,
+    options: &Options,
+) -> Result<(Journal, Past), JournalError> {
+    let past = past::read_held(dir, options.salvage, false)?;
+    let file = repair(dir, &past, options).map_err(|fault| failed(dir, &name(dir), options, fault))?;
+    let past = if past.damage.is_empty() || !options.storage.keeps() {
+        past
+    } else {
+        past::read_held(dir, Salvage::No, false)?.after(past.notice, past.damage)
+    };
+    let (journal, more) = go_on(&past, file, lock, listeners, options)?;
+    Ok((journal, past.and(more)))
+}
+
+/// Goes on behind what there is in a file that is whole; returns what it took in, too.
+fn go_on(
+    past: &Past,
+    file: JournalFile,
+    lock: Lock,
+    listeners: Vec<Listener>,
+    options: &Options,
+) -> Result<(Journal, Vec<Arc<Record>>), JournalError> {
+    let (dir, run) = (&past.dir, name(&past.dir));
+    let seq = past.records.last().map_or(0, |last| last.seq);
+    let mut writer = writer_of(dir, &run, file, lock, listeners, seq, options);
+    writer.catch_up(&past.records);
+    let resumed = Event::RunResumed { fanout: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() };
+    writer.write_now(vec![resumed])?;
+    let more = take_in_spilled(&mut writer, &run, options)?;
+    let memo = past.memo_with(&more);
+    let journal = Journal::start(run.clone(), dir.clone(), writer, memo, options)
+        .map_err(|fault| failed(dir, &run, options, fault))?;
+    Ok((journal, more))
 }
 
 fn begin(

@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 
@@ -38,8 +39,13 @@ pub struct Past {
     pub damage: Vec<Damage>,
     /// Whether it goes on.
     pub state: RunState,
+    /// The file as it was read.
+    read: Option<Stamp>,
     memo: Memo,
 }
+
+/// What changes with every write to a file: its length and the time of the write.
+type Stamp = (u64, SystemTime);
 
 /// The end of a record that was never completed, and so never counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +157,8 @@ pub fn read_with(dir: &Path, salvage: Salvage) -> Result<Past, JournalError> {
 /// Like [`read_with`], where it is known whether a process is at the run.
 pub(super) fn read_held(dir: &Path, salvage: Salvage, held: bool) -> Result<Past, JournalError> {
     let file = dir.join(writer::FILE);
+    // Before its content: what is written in between makes it look older than it is.
+    let stamp = stamp(dir);
     let bytes = fs::read(&file).map_err(|error| unreadable(dir, &file, error))?;
     let mut reader = Reader { dir, records: Vec::new(), sound: Vec::new(), faults: Vec::new(), torn: None };
     reader.read(&bytes)?;
@@ -167,14 +175,20 @@ pub(super) fn read_held(dir: &Path, salvage: Salvage, held: bool) -> Result<Past
     let head = records
         .first()
         .and_then(|first| if let Event::RunStarted(head) = &first.event { Some(head.clone()) } else { None });
+    let past =
+        |head, records, damage| Past { read: stamp, ..Past::new(dir, held, head, records, torn, damage) };
     match (head, damage.first()) {
-        (Some(head), None) => Ok(Past::new(dir, held, head, records, torn, damage)),
-        (Some(head), Some(_)) if salvage == Salvage::Yes => {
-            Ok(Past::new(dir, held, head, records, torn, damage))
-        }
+        (Some(head), None) => Ok(past(head, records, damage)),
+        (Some(head), Some(_)) if salvage == Salvage::Yes => Ok(past(head, records, damage)),
         (_, Some(first)) => Err(JournalError::Damaged(Box::new(first.clone()))),
         (None, None) => Err(JournalError::NeverBegan { dir: dir.to_owned() }),
     }
+}
+
+/// The journal's file as it is now; `None` where the system does not say.
+fn stamp(dir: &Path) -> Option<Stamp> {
+    let about = fs::metadata(dir.join(writer::FILE)).ok()?;
+    Some((about.len(), about.modified().ok()?))
 }
 
 pub(super) fn unreadable(dir: &Path, file: &Path, error: io::Error) -> JournalError {
@@ -265,7 +279,8 @@ impl Past {
     ) -> Past {
         let memo = Memo::of(&records);
         let dir = dir.to_owned();
-        let mut past = Past { dir, head, records, notice, damage, state: RunState::Interrupted, memo };
+        let state = RunState::Interrupted;
+        let mut past = Past { dir, head, records, notice, damage, state, read: None, memo };
         past.state = RunState::of(held, past.finished().is_some());
         past
     }
@@ -324,8 +339,15 @@ impl Past {
         self
     }
 
-    /// All that can be reused.
-    pub(super) fn memo(&self) -> Memo {
-        self.memo.clone()
+    /// True if nothing was written since it was read.
+    pub(super) fn is_current(&self) -> bool {
+        self.read.is_some() && self.read == stamp(&self.dir)
+    }
+
+    /// All that can be reused, and what these records add.
+    pub(super) fn memo_with(&self, more: &[Arc<Record>]) -> Memo {
+        let mut memo = self.memo.clone();
+        more.iter().for_each(|record| memo.hear(record));
+        memo
     }
 }

@@ -1,9 +1,12 @@
 //! What tokens cost: what the plan says, else what a maintained data set says of the provider's host.
 //!
-//! Invariants: a price that is not known is `None` and never nothing; the data set is read
-//! when the first price is asked for, which takes tens of milliseconds.
+//! Invariants: a price that is not known is `None` and never nothing; the data set, whose reading
+//! takes tens of milliseconds and as many MiB, is read when the first price is asked for that
+//! may be in it, or when somebody [prepares](prepare) for that.
 
-use genai_prices::{PriceRequest, UsageKey};
+use std::net::IpAddr;
+
+use genai_prices::{Calculator, PriceRequest, UsageKey};
 
 use crate::outcome::Usage;
 use crate::plan::{Price, Provider};
@@ -36,6 +39,22 @@ pub fn saved(provider: &Provider, model: &str, usage: &Usage) -> Option<Usd> {
     Some(Usd(without.0.saturating_sub(with.0)))
 }
 
+/// True where the price of a model of `provider` may have to be looked up in the data set.
+pub fn may_be_listed(provider: &Provider) -> bool {
+    let rest = provider.base_url.split_once("://").map_or(provider.base_url.as_str(), |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    // A list is of those who sell to everybody; they have names, and no local ones.
+    let is_number = name.starts_with('[') || name.parse::<IpAddr>().is_ok();
+    !is_number && name.contains('.') && !name.ends_with(".localhost") && !name.ends_with(".local")
+}
+
+/// Reads the data set now, so that the first price takes no time.
+pub fn prepare() {
+    let _ = Calculator::bundled();
+}
+
 fn of_plan(price: &Price, usage: &Usage) -> f64 {
     let plain = usage.input.0.saturating_sub(usage.cached.0).saturating_sub(usage.cache_written.0);
     let parts = [
@@ -48,6 +67,9 @@ fn of_plan(price: &Price, usage: &Usage) -> f64 {
 }
 
 fn of_data(provider: &Provider, model: &str, usage: &Usage) -> Option<f64> {
+    if !may_be_listed(provider) {
+        return None;
+    }
     let cached = usage.cached.0.min(usage.input.0);
     let written = usage.cache_written.0.min(usage.input.0 - cached);
     let usage = genai_prices::Usage::from([
@@ -88,6 +110,24 @@ mod tests {
         assert_eq!(cost(&lab, "qwen", &usage(1_000_000, 400_000, 100_000)), Some(Usd(2_400_000)));
         assert_eq!(saved(&lab, "qwen", &usage(1_000_000, 400_000, 100_000)), Some(Usd(600_000)));
         assert_eq!(cost(&lab, "llama", &usage(1, 0, 1)), None);
+    }
+
+    #[test]
+    fn nobody_lists_the_prices_of_a_machine_of_ones_own() {
+        let listed = |url: &str| may_be_listed(&provider(url, Vec::new()));
+        for url in [
+            "http://127.0.0.1:8000/v1",
+            "http://[::1]:8000/v1",
+            "http://localhost:11434",
+            "http://me:secret@10.0.0.5",
+            "http://gpu-box/v1?x=a.b",
+            "http://box.local:80/v1",
+        ] {
+            assert!(!listed(url), "{url}");
+        }
+        for url in ["https://api.anthropic.com", "https://api.openai.com:443/v1", "api.x.ai/v1"] {
+            assert!(listed(url), "{url}");
+        }
     }
 
     #[test]

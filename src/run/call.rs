@@ -77,7 +77,14 @@ pub(crate) async fn run(level: &Level, position: usize) -> Result<(), RunError> 
 async fn start(level: &Level, call: &Call) -> Result<Option<Vec<Value>>, Outcome> {
     let skipped = |cause| Outcome::ended(Status::Skipped, cause);
     let failed = |cause| Outcome::ended(Status::Failed, cause);
-    level.store.settle_needs(call).await.map_err(skipped)?;
+    // Once a stop is there, nobody waits for needs that will not be met: along a chain, each would
+    // wait until the end of the one before it is written down.
+    tokio::select! {
+        biased;
+        needs = level.store.settle_needs(call) => needs.map_err(skipped)?,
+        () = level.world.stop.reached(Phase::Draining) => {}
+        () = level.over.reached(Phase::Draining) => {}
+    }
     for stop in [&level.world.stop, &level.over] {
         if stop.phase() >= Phase::Draining {
             return Err(steps::not_started(stop));

@@ -46,6 +46,30 @@ fn one_interrupt_ends_what_runs_reports_and_says_how_to_go_on() {
 }
 
 #[test]
+fn an_interrupt_reaches_every_call_of_a_chain_at_once() {
+    let mut plan = PLAN.to_owned();
+    for at in 0..40 {
+        let before = if at == 0 { "never".to_owned() } else { format!("more{}", at - 1) };
+        plan.push_str(&format!("  more{at}: {{ run: echo more, needs: [{before}] }}\n"));
+    }
+    let folder = Folder::with_plan(&plan);
+    let child = started(&folder, &["run", "plan.yaml"]);
+    signal(&child, "INT");
+    child.wait_with_output().unwrap();
+    let mut outcomes = outcomes(&parse_lines(&folder.run(&["show", "--json"]).out));
+    assert_eq!(outcomes.remove("done").unwrap()["status"], "ok");
+    // Not one after the other, each because of the one before it.
+    assert_eq!(outcomes.len(), 42);
+    for (id, outcome) in outcomes {
+        assert_eq!(
+            (&outcome["status"], &outcome["cause"]["code"]),
+            (&"cancelled".into(), &"interrupted".into()),
+            "{id}"
+        );
+    }
+}
+
+#[test]
 fn two_interrupts_end_at_once_even_what_ignores_the_first() {
     let plan = PLAN.replace("touch started;", "trap '' TERM INT; touch started; while :; do sleep 1; done;");
     let folder = Folder::with_plan(&plan);

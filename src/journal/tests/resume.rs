@@ -58,6 +58,27 @@ fn a_resumed_run_remembers_successes_and_forgets_failures() {
     assert_eq!(journal.recall(&key(1), &nth(1)), None);
 }
 
+#[test]
+fn what_was_written_after_a_run_was_read_is_taken_in_when_it_goes_on() {
+    let root = tempdir().unwrap();
+    let dir = small_run(root.path());
+    let before = read(&dir).unwrap();
+    let journal = Journal::resume_read(&before, vec![], Options::default()).unwrap();
+    assert!(journal.recall(&key(0), &nth(0)).is_some());
+    finish(&journal, 5, text("five")).unwrap();
+    drop(journal);
+    // The same reading once more: another process has gone on with the run in between.
+    let journal = Journal::resume_read(&before, vec![], Options::default()).unwrap();
+    assert_eq!(
+        journal.recall(&key(5), &nth(5)).map(|five| five.output.text.to_string()),
+        Some("five".into())
+    );
+    drop(journal);
+    let past = read(&dir).unwrap();
+    let numbers: Vec<u64> = past.records.iter().map(|record| record.seq).collect();
+    assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
+}
+
 fn names(root: &Path) -> Vec<String> {
     list(root).unwrap().into_iter().map(|summary| summary.run.to_string()).collect()
 }

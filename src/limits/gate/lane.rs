@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::window::{Announced, Sliding};
 use crate::unit::Rate;
 
-/// How many requests may be under way before anything is known.
+/// How many requests may be under way before anything is known, where the plan does not say.
 const AT_FIRST: f64 = 8.0;
 /// The first pause after a limit without an announced instant; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -87,11 +87,12 @@ struct Learned {
 }
 
 impl Lane {
-    pub(super) fn new() -> Lane {
+    /// A lane of a gate that lets `declared` requests go at once, if the plan says how many.
+    pub(super) fn new(declared: Option<u32>) -> Lane {
         Lane {
             in_flight: 0,
             tokens_in_flight: 0,
-            limit: AT_FIRST,
+            limit: declared.map_or(AT_FIRST, f64::from),
             threshold: f64::INFINITY,
             closed: None,
             epoch: 0,
@@ -107,7 +108,7 @@ impl Lane {
 
     /// One that lets everything pass until it hears of a limit.
     pub(super) fn unbounded() -> Lane {
-        Lane { limit: f64::INFINITY, ..Lane::new() }
+        Lane { limit: f64::INFINITY, ..Lane::new(None) }
     }
 
     /// Whether a request of so many tokens may go now.

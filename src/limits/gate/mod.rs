@@ -102,7 +102,7 @@ pub struct Gate {
 struct State {
     lanes: HashMap<Arc<str>, Queue>,
     in_flight: u32,
-    concurrency: u32,
+    concurrency: Option<u32>,
     requests: Option<Sliding>,
     tokens: Option<Sliding>,
     broken: Option<Broken>,
@@ -141,7 +141,7 @@ impl Gate {
         let state = State {
             lanes: HashMap::new(),
             in_flight: 0,
-            concurrency: declared.concurrency.map_or(u32::MAX, |most| most.max(1)),
+            concurrency: declared.concurrency.map(|most| most.max(1)),
             requests: declared.requests.map(Sliding::new),
             tokens: declared.tokens.map(Sliding::new),
             broken: None,
@@ -203,8 +203,9 @@ impl Gate {
 
 impl State {
     fn queue(&mut self, model: &Arc<str>, unbounded: bool) -> &mut Queue {
+        let declared = self.concurrency;
         self.lanes.entry(Arc::clone(model)).or_insert_with(|| Queue {
-            lane: if unbounded { Lane::unbounded() } else { Lane::new() },
+            lane: if unbounded { Lane::unbounded() } else { Lane::new(declared) },
             waiting: BTreeMap::new(),
             broken: None,
         })
@@ -216,7 +217,7 @@ impl State {
 
     /// What the limits of the whole gate say.
     fn free(&mut self, now: Instant, tokens: u64) -> Free {
-        if self.in_flight >= self.concurrency {
+        if self.concurrency.is_some_and(|most| self.in_flight >= most) {
             return Free::Full;
         }
         let requests = self.requests.as_mut().and_then(|window| window.free_at(now, 1));

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::future::join_all;
+use futures::future::{FutureExt, join_all};
 
 use super::*;
 
@@ -163,6 +163,18 @@ async fn throughput_recovers_when_the_storm_is_over() {
     let windows = provider.by_window();
     let best = windows.iter().map(|(taken, _)| *taken).max().unwrap();
     assert!(best > 400 && windows.len() <= 20, "{windows:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_as_the_plan_declares_go_at_once_and_eight_where_it_does_not() {
+    for (declared, at_once) in [(Some(40), 40), (Some(3), 3), (None, 8)] {
+        let gate = gate(Declared { concurrency: declared, ..Declared::default() });
+        let mut turns = Vec::new();
+        while let Some(Ok(turn)) = gate.enter(entry(false, 0), &|_| {}).now_or_never() {
+            turns.push(turn);
+        }
+        assert_eq!(turns.len(), at_once, "{declared:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
