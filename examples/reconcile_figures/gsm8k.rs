@@ -24,10 +24,13 @@ struct Tally {
     of: f64,
     /// Ten bins of confidence: their sum, and how many were right.
     bins: [(f64, f64); 10],
+    /// Whether it was right, question by question.
+    each: Vec<bool>,
 }
 
 impl Tally {
     fn add(&mut self, right: bool, confidence: f64) {
+        self.each.push(right);
         let hit = f64::from(u8::from(right));
         self.right += hit;
         self.of += 1.0;
@@ -60,13 +63,15 @@ pub(crate) fn measure(rows: &[Value], out: &mut impl Write) -> Result<(), Stop> 
     let half = questions.len() / 2;
     let (mut gain, mut ahead, mut level) = (0.0, 0, 0);
     let mut sums = [0.0; 6];
+    // For each question how much better the weights do than the best single system, over the halves that ask it.
+    let mut gains = vec![(0.0, 0.0); questions.len()];
     for seed in 0..SPLITS {
         let order = shuffled(questions.len(), seed);
         let pick = |positions: &[usize]| -> Vec<&Question> {
             positions.iter().filter_map(|at| questions.get(*at)).collect()
         };
-        let (known, asked) =
-            (pick(order.get(..half).unwrap_or_default()), pick(order.get(half..).unwrap_or_default()));
+        let (known, asking) = (order.get(..half).unwrap_or_default(), order.get(half..).unwrap_or_default());
+        let (known, asked) = (pick(known), pick(asking));
         let best = systems.iter().max_by_key(|name| known.iter().filter(|q| q.is_right(name)).count());
         let best = best.ok_or("no system")?;
         let single = 100.0 * asked.iter().filter(|q| q.is_right(best)).count() as f64 / asked.len() as f64;
@@ -77,6 +82,12 @@ pub(crate) fn measure(rows: &[Value], out: &mut impl Write) -> Result<(), Stop> 
         let voted = vote(&asked, &plain, "")?;
         let dissent = vote(&asked, &reported, "")?;
         let weighed = vote(&asked, &learned, &labels)?;
+        for (at, right) in asking.iter().zip(&weighed.each) {
+            if let (Some((sum, times)), Some(question)) = (gains.get_mut(*at), questions.get(*at)) {
+                *sum += f64::from(u8::from(*right)) - f64::from(u8::from(question.is_right(best)));
+                *times += 1.0;
+            }
+        }
         let wins = (weighed.share() - single) * asked.len() as f64 / 100.0;
         gain += wins;
         ahead += u32::from(wins > 0.5);
@@ -106,11 +117,28 @@ pub(crate) fn measure(rows: &[Value], out: &mut impl Write) -> Result<(), Stop> 
     )?;
     writeln!(
         out,
-        "  learned against best single: {:+.2} questions of {}; ahead in {ahead}, level in {level} of {SPLITS} halves\n",
+        "  learned against best single: {:+.2} questions of {}; ahead in {ahead}, level in {level} of {SPLITS} halves",
         gain / SPLITS as f64,
         questions.len() - half
     )?;
+    let (mean, error) = mean_and_error(&gains);
+    writeln!(
+        out,
+        "  that is {:+.2} points, 95 % interval over questions {:+.2} to {:+.2}\n",
+        100.0 * mean,
+        100.0 * (mean - 1.96 * error),
+        100.0 * (mean + 1.96 * error)
+    )?;
     Ok(())
+}
+
+/// Mean and standard error of each question's mean gain.
+fn mean_and_error(gains: &[(f64, f64)]) -> (f64, f64) {
+    let each: Vec<f64> = gains.iter().map(|(sum, times)| sum / times.max(1.0)).collect();
+    let count = each.len() as f64;
+    let mean = each.iter().sum::<f64>() / count;
+    let spread = each.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean, (spread / count).sqrt())
 }
 
 impl Question {

@@ -28,6 +28,7 @@ pub(crate) fn measure(rows: &[Value], out: &mut impl Write) -> Result<(), Stop> 
     writeln!(out, "  samples   one at random   text vote   size x tests   best, cross_check   any")?;
     for (count, repeats) in [(100, 1), (50, 10), (20, 20), (10, 40), (5, 40)] {
         let mut sums = [0.0; 5];
+        let mut solved = vec![0.0; tasks.len()];
         for seed in 0..repeats {
             for (number, task) in tasks.iter().enumerate() {
                 let order = shuffled(task.samples.len(), seed * 1000 + number as u64);
@@ -37,16 +38,23 @@ pub(crate) fn measure(rows: &[Value], out: &mut impl Write) -> Result<(), Stop> 
                     order.iter().take(count).filter_map(|at| task.samples.get(*at)).copied().collect();
                 let share = drawn.iter().filter(|p| task.is_right(**p)).count() as f64 / drawn.len() as f64;
                 let any = f64::from(u8::from(share > 0.0));
-                let figures = [share, task.text_vote(&drawn), task.codet(&drawn), task.best(&drawn)?, any];
+                let best = task.best(&drawn)?;
+                if let Some(solved) = solved.get_mut(number) {
+                    *solved += best / repeats as f64;
+                }
+                let figures = [share, task.text_vote(&drawn), task.codet(&drawn), best, any];
                 for (sum, figure) in sums.iter_mut().zip(figures) {
                     *sum += figure / (tasks.len() as f64 * repeats as f64);
                 }
             }
         }
         let [one, text, codet, best, any] = sums;
-        writeln!(out, "  {count:>7}   {one:>13.3}   {text:>9.3}   {codet:>12.3}   {best:>17.3}   {any:.3}")?;
+        let spread = solved.iter().map(|one| (one - best).powi(2)).sum::<f64>() / (tasks.len() - 1) as f64;
+        let error = (spread / tasks.len() as f64).sqrt();
+        let best = format!("{best:.3} ± {error:.3}");
+        writeln!(out, "  {count:>7}   {one:>13.3}   {text:>9.3}   {codet:>12.3}   {best:>17}   {any:.3}")?;
     }
-    writeln!(out)?;
+    writeln!(out, "  (± is the standard error over tasks)\n")?;
     Ok(())
 }
 

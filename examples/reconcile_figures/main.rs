@@ -1,15 +1,18 @@
 //! Measures the reconciliation strategies on answers of real systems.
 //!
 //! ```text
-//! cargo run --release --example reconcile_figures [FOLDER]
+//! cargo run --release --example reconcile_figures [FOLDER [WHAT…]]
 //! ```
 //!
-//! FOLDER holds the data sets (default `../shared/data`); without it there is nothing to measure
-//! and the program says so. docs/reconciliation.md has the figures.
+//! FOLDER holds the data sets (default `../shared/data`); without it only the speed is measured
+//! and the program says so. WHAT is `findings`, `gsm8k`, `humaneval`, `game24` or `speed`; without
+//! it all are measured. docs/reconciliation.md has the figures.
 
+mod findings;
 mod game24;
 mod gsm8k;
 mod humaneval;
+mod speed;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,8 +27,10 @@ use serde_json::Value;
 type Stop = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    match measure(&folder, &mut io::stdout().lock()) {
+    let mut args = std::env::args();
+    let folder = args.nth(1).map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    let what: Vec<String> = args.collect();
+    match measure(&folder, &what, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
             // Nothing is left to do where even standard error is closed.
@@ -35,15 +40,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(folder: &Path, out: &mut impl Write) -> Result<(), Stop> {
-    if !folder.is_dir() {
+fn measure(folder: &Path, what: &[String], out: &mut impl Write) -> Result<(), Stop> {
+    let wanted = |name: &str| what.is_empty() || what.iter().any(|one| one == name);
+    if folder.is_dir() {
+        if wanted("findings") {
+            findings::measure(&rows(folder, "code_review_findings.jsonl")?, out)?;
+        }
+        if wanted("gsm8k") {
+            gsm8k::measure(&rows(folder, "gsm8k_4systems.jsonl")?, out)?;
+        }
+        if wanted("humaneval") {
+            humaneval::measure(&rows(folder, "humaneval_codegen16b_100.jsonl")?, out)?;
+        }
+        if wanted("game24") {
+            game24::measure(&rows(folder, "game24_gpt4_100samples.jsonl")?, out)?;
+        }
+    } else {
         let folder = folder.display();
         writeln!(out, "SKIPPED: there is no folder {folder}; name the one that holds the data sets")?;
-        return Ok(());
     }
-    gsm8k::measure(&rows(folder, "gsm8k_4systems.jsonl")?, out)?;
-    humaneval::measure(&rows(folder, "humaneval_codegen16b_100.jsonl")?, out)?;
-    game24::measure(&rows(folder, "game24_gpt4_100samples.jsonl")?, out)
+    if wanted("speed") { speed::measure(out) } else { Ok(()) }
 }
 
 /// The rows of a file with one JSON value a line.

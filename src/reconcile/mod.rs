@@ -115,6 +115,21 @@ pub struct Reconciled {
     pub conflicts: Vec<Conflict>,
 }
 
+impl Reconciled {
+    /// Adds what is in dispute beside the answers: what those who gave them did to each other's work.
+    pub fn also(&mut self, more: Vec<Conflict>) {
+        if more.is_empty() {
+            return;
+        }
+        let lines = more.iter().map(|conflict| format!("\n  {}", conflict.message));
+        self.text = format!("{}\n\nIn dispute besides:{}", self.text, lines.collect::<String>());
+        self.conflicts.extend(more);
+        if let Value::Object(map) = &mut self.json {
+            map.insert("conflicts".to_owned(), json!(self.conflicts));
+        }
+    }
+}
+
 /// One thing on which the answers disagree.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conflict {

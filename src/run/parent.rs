@@ -178,12 +178,20 @@ async fn step_of(
     }
     let mut tally = Tally::default();
     let begun = reconcile::begin(name, settings, &inputs);
-    let result = match begun.inspect_err(|error| tell_conflicts(level, step, error)).map_err(cause)? {
+    let mut result = match begun.inspect_err(|error| tell_conflicts(level, step, error)).map_err(cause)? {
         Begun::Done(result) => result,
         Begun::Asks(inquiry) => decided(level, *inquiry, step, call, &mut tally).await?,
     };
+    let races = level.world.races.among(level.within.as_ref(), &inputs.answers);
+    let first = races.first().map(|race| race.message.clone());
+    result.also(races);
     tell(level, step, &result.conflicts);
-    Ok((result, tally))
+    match first {
+        Some(message) if settings.get("on_conflict").is_some_and(|word| word == "fail") => {
+            Err(Cause::new(verdict::CONFLICT, message).into())
+        }
+        Some(_) | None => Ok((result, tally)),
+    }
 }
 
 /// The settings, with what the parent's model is asked where it is asked something.

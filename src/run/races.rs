@@ -2,20 +2,51 @@
 //!
 //! Invariant: it only looks, and tells; nothing is kept from anybody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::json;
+
 use super::instance::Instance;
 use super::work::Job;
+use crate::id::InstanceId;
 use crate::plan::workspace::Isolation;
 use crate::plan::{Action, AgentKind, Call, Plan};
+use crate::reconcile::{Answer, Conflict, Side};
 use crate::workspace::watch::{Race, RaceSide, Watch, root_of};
 
 /// The watched folders of a run.
 #[derive(Debug, Default)]
 pub struct Races {
     open: Mutex<HashMap<PathBuf, Arc<Watch>>>,
+    /// What was seen, with the sub-plan that it was seen in.
+    seen: Mutex<Vec<(Option<InstanceId>, Race)>>,
+}
+
+impl Races {
+    /// Files that these calls of one level and others have both written, as conflicts.
+    pub(super) fn among(&self, within: Option<&InstanceId>, answers: &[Answer]) -> Vec<Conflict> {
+        let names: HashSet<String> = answers.iter().map(|answer| answer.instance.to_string()).collect();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = seen.iter().filter(|(level, _)| level.as_ref() == within).map(|(_, race)| race);
+        let mut here: Vec<&Race> = here
+            .filter(|race| race.sides.iter().flat_map(|side| &side.by).any(|by| names.contains(by)))
+            .collect();
+        // Whoever left first saw it first, and that is no order to tell it in.
+        here.sort_by(|a, b| a.path.cmp(&b.path));
+        here.into_iter().map(conflict).collect()
+    }
+}
+
+fn conflict(race: &Race) -> Conflict {
+    let side = |side: &RaceSide| Side { value: json!({ "kept": side.kept }), by: side.by.clone() };
+    Conflict {
+        pointer: String::new(),
+        about: race.path.clone(),
+        sides: race.sides.iter().map(side).collect(),
+        message: sentence(race),
+    }
 }
 
 /// A call that is looked after until it leaves.
@@ -47,11 +78,14 @@ impl Instance<'_> {
         let races = tokio::task::spawn_blocking(move || watch.leave(&who)).await;
         for race in races.unwrap_or_default() {
             self.warn("file_race", sentence(&race));
+            let mut seen = self.level.world.races.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.push((self.level.within.clone(), race));
         }
     }
 }
 
-fn sentence(Race { path, sides: [earlier, later] }: &Race) -> String {
+fn sentence(race: &Race) -> String {
+    let Race { path, sides: [earlier, later] } = race;
     let who = |side: &RaceSide| match side.by.as_slice() {
         [] => "somebody outside of this run".to_owned(),
         names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "),

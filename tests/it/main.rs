@@ -38,6 +38,7 @@ mod served;
 mod servers;
 mod sessions;
 mod storms;
+mod strategies;
 mod support;
 mod sweep;
 #[cfg(feature = "otel")]

@@ -515,3 +515,33 @@ calls:
         .collect();
     assert_eq!(kept, ["by a\n", "by b, longer\n"], "{message}");
 }
+
+/// Two calls that write one file while both are at work, `b` after `a`.
+const RACE: &str = r#"
+calls:
+  a: { run: "echo by a > notes.md; touch a-done; while [ ! -e b-in ]; do sleep 0.02; done; echo done" }
+  b: { run: "touch b-in; while [ ! -e a-done ] || [ ! -e a-out ]; do sleep 0.02; done; echo by b, longer > notes.md; echo done" }
+  c: { run: "touch a-out; echo done", needs: [a] }
+"#;
+
+#[test]
+fn what_two_calls_have_both_written_is_a_conflict_of_the_step_that_reads_them() {
+    let step = |keys: &str| format!("{RACE}reconcile: {{ of: [a, b], strategy: compare{keys} }}\n");
+    let ran = Folder::with_plan(&step("")).run(&["run", "plan.yaml", "-o", "json"]).expect_code(0);
+    let result: Value = serde_json::from_str(&ran.out).unwrap();
+    let conflicts = result["reconcile"]["json"]["conflicts"].as_array().unwrap();
+    let race = conflicts.iter().find(|conflict| conflict["about"] == "notes.md").expect(&ran.out);
+    let by = |side: usize| race["sides"][side]["by"].clone();
+    // When `a` wrote, `b` was at work already: it may have been either.
+    assert!(by(0).as_array().unwrap().contains(&"a".into()) && by(1) == serde_json::json!(["b"]), "{race}");
+    let kept = race["sides"][1]["value"]["kept"].as_str().unwrap();
+    assert!(kept.contains("versions"), "{race}");
+    let shown = Folder::with_plan(&step("")).run(&["run", "plan.yaml"]).expect_code(0);
+    assert!(shown.out.contains("Written by more than one"), "{}", shown.out);
+    let failed = Folder::with_plan(&step(", on_conflict: fail")).run(&["run", "plan.yaml"]).expect_code(3);
+    assert!(failed.out.contains("`notes.md` was written by `a`"), "{}", failed.out);
+    let elsewhere = format!("{RACE}reconcile: {{ of: [c], strategy: compare }}\n");
+    let ran = Folder::with_plan(&elsewhere).run(&["run", "plan.yaml", "-o", "json"]).expect_code(0);
+    let result: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(result["reconcile"]["json"]["conflicts"], serde_json::json!([]), "c took no part in it");
+}

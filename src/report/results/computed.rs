@@ -70,9 +70,28 @@ impl<'a> Told<'a> {
             if self.result.get("answer").is_none() {
                 asked::decisions(page, self);
             }
+            self.races(page);
             self.absent(page);
         }
         known
+    }
+
+    /// Files that more than one call wrote.
+    fn races(&self, page: &mut Page<'_>) {
+        let is_race = |conflict: &&Value| {
+            list(conflict, "sides")
+                .iter()
+                .any(|side| side.get("value").is_some_and(|value| value.get("kept").is_some()))
+        };
+        let races: Vec<&Value> = list(self.result, "conflicts").iter().filter(is_race).collect();
+        if races.is_empty() {
+            return;
+        }
+        title(page, Tone::Warn, "Written by more than one");
+        for race in races.iter().take(ABSENT) {
+            page.entry(2, Tone::Warn, "!", string(race, "message"));
+        }
+        more(page, 2, races.len(), ABSENT, "file");
     }
 
     /// `3 of 5 answered`, then what else is said in few words.
