@@ -131,7 +131,9 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
     let _ignored: Vec<_> = kinds.into_iter().map(signal).collect();
 
+    let parent = rustix::process::getppid().filter(|parent| tag.is_of(*parent));
     let roots = listen(io::stdin().lock());
+    outlive(parent);
     // Without a table (start 0) the number alone has to do; with one, it must still be theirs.
     let leads =
         |root: &&Identity| root.started == 0 || table::entry(root.pid).is_some_and(|it| it.id == **root);
@@ -143,6 +145,22 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     };
     sweep::rounds(ROUNDS, || roots.iter().filter(leads).map(|root| root.pid).collect(), members);
     Ok(())
+}
+
+/// Waits until a process is gone whose pipe has ended.
+///
+/// Its files are closed a moment before its end is told. Whoever were stopped in that moment would be
+/// sent SIGHUP by the system then, as stopped groups that nobody cares for any more are, and what dies so
+/// in the middle of a sweep can no longer say who its children were.
+fn outlive(parent: Option<Pid>) {
+    for _ in 0..1000 {
+        if parent.is_none() || rustix::process::getppid() != parent {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Both are done in one step of the system's, of which the first half may be seen.
+    std::thread::sleep(Duration::from_millis(1));
 }
 
 /// Who was registered and not taken back when the input ended.

@@ -70,6 +70,13 @@ impl Tag {
         text.trim_end_matches('.').rsplit('.').next().and_then(|start| start.parse().ok()).unwrap_or(0)
     }
 
+    /// For the tag of a process: whether it is that one's.
+    pub(super) fn is_of(&self, process: Pid) -> bool {
+        let text = self.0.to_string_lossy();
+        let own = text.trim_end_matches('.').rsplit('/').next().and_then(|own| own.split_once('.'));
+        own.is_some_and(|(pid, _)| pid.parse() == Ok(process.as_raw_nonzero().get()))
+    }
+
     /// Whether a process was started by whoever has this tag, directly or not.
     pub(super) fn is_on(&self, pid: Pid) -> bool {
         table::environment_has(pid, |variable| {
@@ -236,6 +243,8 @@ mod tests {
             assert_eq!(Tag::read(cut.into()), None, "{cut}");
         }
         assert!(Tag::next() != Tag::next());
-        assert_eq!(Tag::read("/10.5.3/44.97.".into()).unwrap().since(), 97);
+        let nested = Tag::read("/10.5.3/44.97.".into()).unwrap();
+        let is_of = |pid| nested.is_of(Pid::from_raw(pid).unwrap());
+        assert_eq!((nested.since(), is_of(44), is_of(10)), (97, true, false));
     }
 }

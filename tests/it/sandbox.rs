@@ -134,9 +134,8 @@ fn nothing_confined_outlives_a_fanout_that_was_killed() {
         let folder = Folder::new();
         let journal = Folder::new();
         let mark = format!("{}.{}", 600 + std::process::id() % 100, setting.len());
-        // One that leaves, and one that stays. Only a namespace holds whoever sheds its environment, too.
-        let leaves = if setting.is_empty() { "setsid env -i" } else { "setsid" };
-        let run = format!("{leaves} sleep {mark} & sleep {mark}");
+        // One that leaves, its environment shed, and one that stays.
+        let run = format!("setsid env -i sleep {mark} & sleep {mark}");
         folder.write("plan.yaml", &format!("calls:\n  a: {{ run: '{run}', sandbox: workspace-write }}\n"));
         let env = [("FANOUT_TEST_SANDBOX", setting), ("FANOUT_DIR", journal.path().to_str().unwrap())];
         let mut fanout = folder.fanout(&["run", "plan.yaml"]).envs(env).spawn().unwrap();
