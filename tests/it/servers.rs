@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 /// The program of a server, where it is installed.
-fn installed(path: &str) -> Option<PathBuf> {
+pub(crate) fn installed(path: &str) -> Option<PathBuf> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/setup").join(path);
     if program.exists() {
         return Some(program);
@@ -37,7 +37,7 @@ async fn tools_of(root: &Path, argv: Vec<String>) -> Vec<Box<dyn Tool>> {
     tools(&[grant], Kit { ground: Arc::new(ground), mcp: &mcp, servers: &servers }).await.unwrap()
 }
 
-fn named<'t>(tools: &'t [Box<dyn Tool>], name: &str) -> &'t dyn Tool {
+pub(crate) fn named<'t>(tools: &'t [Box<dyn Tool>], name: &str) -> &'t dyn Tool {
     let names: Vec<String> = tools.iter().map(|tool| tool.spec().name).collect();
     let at = names.iter().position(|one| one == name);
     &*tools[at.unwrap_or_else(|| panic!("no {name} in {names:?}"))]

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::wire::{MAX_MESSAGE, Watch, Watched};
-use super::{Variables, bounded_chain};
+use super::{Variables, fault};
 use crate::plan::{McpServer, McpTransport, Setting};
 use crate::process::{Exit, Input, Running, Spec};
 use crate::tool::Ground;
@@ -83,10 +83,8 @@ impl Connection {
                     Ok(Ok(client)) => {
                         Ok(Connection { name: server.name.clone(), client, child: Some(child) })
                     }
-                    Ok(Err(error)) => Err(match refused(&error) {
-                        Some(refused) => refused,
-                        None => child.gone().await.unwrap_or_else(|| bounded_chain(&error)),
-                    }),
+                    Ok(Err(error @ ClientInitializeError::JsonRpcError(_))) => Err(fault::of_start(&error)),
+                    Ok(Err(error)) => Err(child.gone().await.unwrap_or_else(|| fault::of_start(&error))),
                     Err(_) => Err(late(child.heard())),
                 }
             }
@@ -94,7 +92,7 @@ impl Connection {
                 let transport = http(url, api_key_env.as_deref(), headers, variables)?;
                 match timeout_at(until, info().serve_with_lifecycle(transport, lifecycle())).await {
                     Ok(Ok(client)) => Ok(Connection { name: server.name.clone(), client, child: None }),
-                    Ok(Err(error)) => Err(refused(&error).unwrap_or_else(|| bounded_chain(&error))),
+                    Ok(Err(error)) => Err(fault::of_start(&error)),
                     Err(_) => Err(late(String::new())),
                 }
             }
@@ -197,14 +195,6 @@ fn lifecycle() -> ClientLifecycleMode {
     ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::LATEST], legacy_version: None }
 }
 
-/// The words of a server that answered and refused.
-fn refused(error: &ClientInitializeError) -> Option<String> {
-    if let ClientInitializeError::JsonRpcError(error) = error {
-        return Some(format!("it refused the connection: {} (code {})", error.message, error.code.0));
-    }
-    None
-}
-
 /// The value of a setting. A variable that is not there is named.
 fn resolved(setting: &Setting, variables: &Variables) -> Result<String, String> {
     match setting {
@@ -229,7 +219,7 @@ fn http(
         .connect_timeout(Duration::from_secs(10))
         .user_agent(concat!("fanout/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| format!("no HTTP client: {}", bounded_chain(&error)))?;
+        .map_err(|error| format!("no HTTP client: {}", fault::chain(&error)))?;
     let mut custom = HashMap::new();
     for (name, value) in headers {
         let value = resolved(value, variables)?;

@@ -10,6 +10,7 @@
 
 mod answer;
 mod connection;
+mod fault;
 mod wire;
 
 use std::collections::HashMap;
@@ -245,21 +246,7 @@ impl Tool for McpTool {
 async fn problem(error: &ServiceError, connection: &Connection) -> String {
     let closed = matches!(error, ServiceError::TransportClosed | ServiceError::TransportSend(_));
     let gone = if closed { connection.gone().await } else { None };
-    gone.unwrap_or_else(|| bounded_chain(error))
-}
-
-/// An error with what caused it, on one line.
-fn bounded_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    head(&text.replace(['\n', '\r'], " "), 600).to_owned()
+    gone.unwrap_or_else(|| fault::of_call(error))
 }
 
 /// `mcp__server__tool`, of characters that every provider takes and not longer than they take.
