@@ -14,6 +14,7 @@ mod jobs;
 mod model;
 mod news;
 mod own_tools;
+mod prefix;
 mod program;
 mod prompt;
 mod question;
@@ -46,6 +47,7 @@ use crate::plan;
 use crate::process::Reaper;
 use crate::sandbox::{Policy, Sandbox};
 use crate::unit::Tokens;
+use prefix::Prefixes;
 use request::Requests;
 
 /// Who can answer a prompt.
@@ -94,6 +96,8 @@ pub struct Ask {
     pub thread: Option<Thread>,
     /// The same for a model in this process. Another model than the one whose it is goes on from `before`.
     pub transcript: Option<Arc<Transcript>>,
+    /// What other asks begin with as well.
+    pub shared: Option<Shared>,
     /// True when a transient failure will not be tried again: an agent with several
     /// models then goes on to the next one instead of reporting it.
     pub last_try: bool,
@@ -111,6 +115,15 @@ pub struct Transcript {
     pub model: String,
     /// The messages in order, the last answer included.
     pub messages: Vec<Message>,
+}
+
+/// What several asks of one agent begin with, beyond its system prompt and its tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// The beginning of their prompts; may be empty. One whose prompt begins otherwise shares less.
+    pub head: Arc<str>,
+    /// How many they are.
+    pub siblings: u32,
 }
 
 /// Something that was asked earlier in a conversation, and what was answered.
@@ -198,6 +211,7 @@ impl Agents {
             gates: Gates::default(),
             estimates: Estimates::default(),
             prices: OnceLock::new(),
+            prefixes: Prefixes::default(),
         };
         Agents { requests, surroundings }
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::failure::{Failure, Kind};
+use super::prefix::{self, Lead, Prefixes};
 use crate::event::{Millis, RequestFinished, RequestStarted};
 use crate::limits::budget::{Amount, Refused, Reservation};
 use crate::limits::estimate::Estimates;
@@ -37,6 +38,7 @@ pub(super) struct Requests {
     pub(super) estimates: Estimates,
     /// Reads the prices beside the first request, whose answer takes longer than that.
     pub(super) prices: OnceLock<JoinHandle<()>>,
+    pub(super) prefixes: Prefixes,
 }
 
 /// One request on its way through.
@@ -82,9 +84,11 @@ impl Requests {
             self.prices.get_or_init(|| tokio::task::spawn_blocking(price::prepare));
         }
         let passage = Passage::new(self, access, (name, provider), request);
+        let lead = passage.follow(request).await;
         let leave = passage.enter(bounds).await?;
         let heard = |progress: Progress<'_>| {
             leave.turn.accepted();
+            lead.iter().for_each(Lead::begun);
             on_progress(progress);
         };
         let result = self.client.ask(provider, request, bounds, &heard).await;
@@ -124,6 +128,18 @@ impl<'a> Passage<'a> {
         let need = Amount { tokens: input + request.max_tokens, cost: cost.unwrap_or_default() };
         let gate = gate(&requests.gates, provider);
         Passage { requests, access, name, provider, gate, who, bytes, need }
+    }
+
+    /// Waits for another one that begins in the same way, where its answer has not begun yet. It keeps
+    /// its place, and gives back its turn at the gate, which the other one may need.
+    async fn follow(&self, request: &Request) -> Option<Lead<'a>> {
+        let Some(Message::User(first)) = request.messages.first() else { return None };
+        let key = prefix::key(&self.who, &self.provider.base_url, request, first)?;
+        let on_wait = || {
+            drop(self.access.seat.turn(&self.gate, &self.name.model));
+            self.access.waits(&self.who, "shared_prefix", None);
+        };
+        self.requests.prefixes.enter(&key, on_wait).await
     }
 
     /// Waits until it may be sent.

@@ -21,7 +21,7 @@ use super::failure::{Failure, Kind};
 use super::news::Seldom;
 use super::request::Requests;
 use super::toolbox::Toolbox;
-use super::{Answer, Ask, Memory, prompt};
+use super::{Answer, Ask, Memory, prefix, prompt};
 use crate::event::{ModelAnswer, ToolAsked};
 use crate::id::ContentKey;
 use crate::journal::JournalError;
@@ -75,10 +75,13 @@ impl<'a> Talk<'a> {
             cache: !tools.is_empty() || ask.thread.is_some(),
             tools,
             schema: ask.schema.clone(),
+            shared: None,
             max_tokens: settings.max_tokens,
             temperature: settings.temperature,
             effort: settings.effort.clone(),
         };
+        let shared = prefix::shared(provider, &request, &ask.prompt, ask.shared.as_ref());
+        let request = Request { shared, ..request };
         let number = ask.desk.as_ref().map_or(0, |desk| desk.conversation());
         let common = common(number, name, &request);
         Talk {

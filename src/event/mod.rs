@@ -91,7 +91,8 @@ pub enum Event {
         /// For whom: `anthropic/claude-sonnet-5`, a program's name.
         on: String,
         /// `queue` (others go first), `rate_limit` (the provider said until when), `overload`, `rate`
-        /// (a declared or learned rate), `budget` (others have reserved what is left).
+        /// (a declared or learned rate), `budget` (others have reserved what is left), `shared_prefix` (one
+        /// that begins in the same way goes first, and its provider keeps that).
         reason: String,
         /// For how long, where that is known.
         #[serde(default, skip_serializing_if = "Option::is_none", rename = "left_ms")]

@@ -67,8 +67,8 @@ impl Dialect for Messages {
             body.insert("output_config".to_owned(), Value::Object(output));
         }
         body.insert("stream".to_owned(), json!(true));
-        if request.cache {
-            marks::set(&mut body);
+        if request.cache || request.shared.is_some() {
+            marks::set(&mut body, request.cache, request.shared);
         }
         Value::Object(body)
     }
@@ -438,6 +438,7 @@ mod tests {
             effort: None,
             tools: Vec::new(),
             cache: false,
+            shared: None,
         }
     }
 

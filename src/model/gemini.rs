@@ -309,6 +309,7 @@ mod tests {
             effort: None,
             tools: Vec::new(),
             cache: false,
+            shared: None,
         }
     }
 

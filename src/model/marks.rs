@@ -5,12 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
-/// Marks a request body: its constant beginning (tools and system prompt), its first
-/// message, which siblings with one prompt share, and its last two of the user's.
+/// Marks a request body: its constant beginning (tools and system prompt) and what others begin
+/// with as well (`shared` bytes of its first message); where `turns` of the same conversation will
+/// follow, its first message and its last two of the user's.
 ///
 /// Two at the end, since a mark finds an earlier one among the twenty blocks before it
 /// only, and the results of one message may be more.
-pub(super) fn set(body: &mut Map<String, Value>) {
+pub(super) fn set(body: &mut Map<String, Value>, turns: bool, shared: Option<usize>) {
     if let Some(system) = body.get_mut("system") {
         mark(system);
     } else if let Some(Value::Object(tool)) =
@@ -24,12 +25,28 @@ pub(super) fn set(body: &mut Map<String, Value>) {
         .filter(|message| message.get("role") == Some(&json!("user")))
         .filter_map(|message| message.get_mut("content"))
         .collect();
+    let split = users.first_mut().is_some_and(|first| split(first, shared.unwrap_or_default()));
     let count = users.len();
     for (at, content) in users.iter_mut().enumerate() {
-        if at == 0 || at + 2 >= count {
+        if turns && (at == 0 && !split || at + 2 >= count) {
             mark(content);
         }
     }
+}
+
+/// Makes two blocks of a text and marks the first of them, or all of it where it is shared as a
+/// whole; true if it did.
+fn split(content: &mut Value, at: usize) -> bool {
+    let Value::String(text) = &*content else { return false };
+    let Some((head, rest)) = text.split_at_checked(at).filter(|(head, _)| !head.is_empty()) else {
+        return false;
+    };
+    let mut blocks = vec![json!({"type": "text", "text": head, "cache_control": ephemeral()})];
+    if !rest.is_empty() {
+        blocks.push(json!({"type": "text", "text": rest}));
+    }
+    *content = Value::Array(blocks);
+    true
 }
 
 fn ephemeral() -> Value {
@@ -53,7 +70,7 @@ mod tests {
     use super::*;
 
     /// Where the marks are in a body, as JSON pointers.
-    fn marked(mut body: Value) -> Vec<String> {
+    fn marks(mut body: Value, turns: bool, shared: Option<usize>) -> Vec<String> {
         fn find(value: &Value, at: &str, found: &mut Vec<String>) {
             match value {
                 Value::Object(object) => {
@@ -71,10 +88,31 @@ mod tests {
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
-        set(body.as_object_mut().unwrap());
+        set(body.as_object_mut().unwrap(), turns, shared);
         let mut found = Vec::new();
         find(&body, "", &mut found);
         found
+    }
+
+    fn marked(body: Value) -> Vec<String> {
+        marks(body, true, None)
+    }
+
+    #[test]
+    fn what_others_begin_with_is_a_block_of_its_own_with_a_mark() {
+        let body = || json!({"system": "s", "messages": [{"role": "user", "content": "héad tail"}]});
+        assert_eq!(marks(body(), false, Some(5)), ["/system/0", "/messages/0/content/0"]);
+        let mut split = body();
+        set(split.as_object_mut().unwrap(), true, Some(5));
+        let texts = split["messages"][0]["content"].as_array().unwrap().iter().map(|block| &block["text"]);
+        assert_eq!(texts.collect::<Vec<_>>(), ["héad", " tail"]);
+        let both = ["/system/0", "/messages/0/content/0", "/messages/0/content/1"];
+        assert_eq!(marks(body(), true, Some(5)), both, "the turns to come find all of it");
+        // All of it, nothing of it, and the middle of a character.
+        assert_eq!(marks(body(), false, Some(10)), ["/system/0", "/messages/0/content/0"]);
+        for nothing in [0, 2, 99] {
+            assert_eq!(marks(body(), false, Some(nothing)), ["/system/0"]);
+        }
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub struct Request {
     /// Whether the provider is to keep what the conversation begins with for later requests
     /// that begin in the same way. Only some ask for a mark; the others do it by themselves.
     pub cache: bool,
+    /// With how many bytes of the first message other requests begin in the same way, which are to
+    /// find what comes before that point kept; `None` where nobody shares it.
+    pub shared: Option<usize>,
 }
 
 /// One message of a conversation.

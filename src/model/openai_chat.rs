@@ -390,6 +390,7 @@ mod tests {
             effort: None,
             tools: Vec::new(),
             cache: false,
+            shared: None,
         }
     }
 

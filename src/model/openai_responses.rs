@@ -277,6 +277,7 @@ mod tests {
             effort: Some("low".to_owned()),
             tools: Vec::new(),
             cache: false,
+            shared: None,
         };
         let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
         let format = json!({"type": "json_schema", "name": "answer", "schema": schema, "strict": false});
@@ -387,6 +388,7 @@ mod tests {
                 parameters: json!({"type": "object"}),
             }],
             cache: true,
+            shared: None,
         };
         let tool = json!({"type": "function", "name": "read", "description": "Reads.", "parameters": {"type": "object"}, "strict": false});
         assert_eq!(

@@ -179,6 +179,7 @@ impl Asking<'_> {
                 policy: crate::sandbox::Policy::default(),
                 thread: None,
                 transcript: None,
+                shared: None,
                 last_try: retried >= RETRIES,
                 access: Arc::clone(&access),
                 desk: None,

@@ -171,6 +171,7 @@ pub(crate) async fn prompt(
         policy: confine::policy(&level.world, &job.place),
         thread: carried.thread.clone(),
         transcript: carried.transcript.clone(),
+        shared: carried.shared.clone(),
         last_try,
         access: Arc::clone(access),
         desk,

@@ -14,6 +14,7 @@ use super::instance::Instance;
 use super::level::{Level, Local};
 use super::results::{CallResult, InstanceResult, label};
 use super::seat::Promise;
+use super::session;
 use super::steps;
 use super::stop::{Phase, Stop, Why};
 use super::work::template_cause;
@@ -41,7 +42,7 @@ pub(crate) async fn run(level: &Level, position: usize) -> Result<(), RunError> 
                 call,
                 id,
                 label: None,
-                local: Local::default(),
+                local: Local { shared: session::shared(level, call, None), ..Local::default() },
                 narrower: None,
                 promised: None,
                 enough: &alone,
@@ -180,13 +181,16 @@ async fn expanded(
     };
     let narrower = call.concurrency.map(|most| Arc::new(Semaphore::new(most.max(1) as usize)));
     let enough = Stop::default();
+    let shared = session::shared(level, call, Some(&items));
     let mut running: FuturesUnordered<_> = items
         .into_iter()
         .zip(labels)
         .enumerate()
         .map(|(index, (item, label))| {
             let index = index as u32;
-            let local = Local { item: (!sampled).then_some(item), index: Some(index), ..Local::default() };
+            let shared = shared.clone();
+            let local =
+                Local { item: (!sampled).then_some(item), index: Some(index), shared, ..Local::default() };
             let id = InstanceId::nth(event_id.clone(), index);
             let (narrower, enough, label) = (narrower.as_ref(), &enough, Some(label));
             Instance { level, position, call, id, label, local, narrower, promised, enough, depth: 0 }.run()

@@ -15,6 +15,7 @@ use super::bus::{self, Bus};
 use super::own::Own;
 use super::results::Store;
 use super::stop::Stop;
+use crate::agent::Shared;
 use crate::graph::CallGraph;
 use crate::id::{CallId, InstanceId};
 use crate::limits::budget::Account;
@@ -59,6 +60,8 @@ pub(crate) struct Local {
     pub(crate) index: Option<u32>,
     /// Its own workspace, once it is there.
     pub(crate) own: Option<Own>,
+    /// What other calls begin with as well.
+    pub(crate) shared: Option<Shared>,
     /// More names: `previous`, `output`, `round`, `reconcile`, ….
     pub(crate) more: Vec<(&'static str, Value)>,
 }

@@ -1,19 +1,24 @@
-//! Calls of one session: what those before brought, and what this one leaves for the next.
+//! Calls of one session: what those before brought, and what this one leaves for the next; and what
+//! calls beside each other begin with.
 //!
 //! Invariants: a call goes on from what those before it in the session succeeded in, whatever process
 //! that was in; what it leaves is durable before its own end is.
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::attempt::Raw;
 use super::instance::{Ended, Instance};
+use super::level::{Level, Local};
 use super::work::{Job, Work};
-use crate::agent::{Exchange, Memory, Thread, Transcript};
+use crate::agent::{Exchange, Memory, Shared, Thread, Transcript};
 use crate::event::{Event, Exchanged};
 use crate::id::InstanceId;
 use crate::outcome::Cause;
+use crate::plan::{Action, AgentKind, Cache, Call, Expand};
 
-/// What a session brings to a call; nothing for a call without one.
+/// What a call's conversation begins with: what its session brings, and what it shares with others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Carried {
     /// What was asked and answered, in order.
@@ -22,6 +27,60 @@ pub(crate) struct Carried {
     pub(crate) thread: Option<Thread>,
     /// The conversation, as a model had it.
     pub(crate) transcript: Option<Arc<Transcript>>,
+    /// What other calls begin with as well.
+    pub(crate) shared: Option<Shared>,
+}
+
+/// What the instances of a call begin with, or where it is one by itself, all calls of its agent.
+pub(crate) fn shared(level: &Level, call: &Call, items: Option<&[Value]>) -> Option<Shared> {
+    let Action::Prompt { agent, .. } = &call.action else { return None };
+    if matches!(agent.kind, AgentKind::Command(_)) {
+        return None;
+    }
+    let (head, siblings) = match items {
+        Some(items) => (head(level, call, items), items.len()),
+        None => {
+            let same = |other: &&Call| match &other.action {
+                Action::Prompt { agent: other, .. } => Arc::ptr_eq(other, agent),
+                Action::Run(_)
+                | Action::Plan { .. }
+                | Action::Reconcile(_)
+                | Action::Value(_)
+                | Action::Ask { .. }
+                | Action::Stop { .. } => false,
+            };
+            (None, level.plan.calls.iter().filter(same).count())
+        }
+    };
+    let siblings = u32::try_from(siblings).unwrap_or(u32::MAX);
+    (siblings > 1).then(|| Shared { head: head.unwrap_or_default().into(), siblings })
+}
+
+/// What the prompts of the first two instances begin with. The others' may well begin otherwise: each
+/// of them looks.
+fn head(level: &Level, call: &Call, items: &[Value]) -> Option<String> {
+    if call.repeat.is_some() || call.cache != Cache::Off {
+        return None;
+    }
+    let sampled = matches!(call.expand, Some(Expand::Samples(_)));
+    let prompt = |index: u32| {
+        let item = items.get(index as usize).filter(|_| !sampled).cloned();
+        let local = Local { item, index: Some(index), ..Local::default() };
+        match Job::render(level, call, &local).ok()?.work {
+            Work::Prompt { prompt, .. } => Some(prompt),
+            Work::Run(_)
+            | Work::Plan { .. }
+            | Work::Value(_)
+            | Work::Ask { .. }
+            | Work::Stop { .. }
+            | Work::Reconcile => None,
+        }
+    };
+    let (mut first, second) = (prompt(0)?, prompt(1)?);
+    let common = first.char_indices().zip(second.char_indices()).find(|(one, other)| one != other);
+    let end = common.map_or(first.len().min(second.len()), |((at, _), _)| at);
+    first.truncate(end);
+    Some(first)
 }
 
 impl Instance<'_> {
@@ -30,8 +89,9 @@ impl Instance<'_> {
     /// # Errors
     /// A [`Cause`] with code `session` where what was said in it is not recorded.
     pub(super) fn carried(&self) -> Result<Carried, Cause> {
-        let Some(session) = &self.call.session else { return Ok(Carried::default()) };
-        let mut carried = Carried { thread: Some(Thread::default()), ..Carried::default() };
+        let plain = Carried { shared: self.local.shared.clone(), ..Carried::default() };
+        let Some(session) = &self.call.session else { return Ok(plain) };
+        let mut carried = Carried { thread: Some(Thread::default()), ..plain };
         let mut previous = session.previous;
         let mut last = true;
         while let Some(position) = previous {

@@ -36,6 +36,7 @@ fn ask(prompt: &str) -> Ask {
         env: Vec::new(),
         thread: None,
         transcript: None,
+        shared: None,
         last_try: false,
         access: Arc::default(),
         desk: None,

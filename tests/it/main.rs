@@ -13,6 +13,7 @@ mod doctor;
 mod escapes;
 mod faults;
 mod fuzz;
+mod http_servers;
 mod interrupted;
 mod layers;
 mod limits;
@@ -23,6 +24,7 @@ mod order;
 mod outcomes;
 mod parent;
 mod plans;
+mod prefixes;
 mod programs;
 mod prompts;
 #[path = "../provider/mod.rs"]

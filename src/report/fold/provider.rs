@@ -72,6 +72,9 @@ pub(super) fn waiting(on: &str, reason: &str, left: Option<Millis>) -> String {
         "overload" => "its provider is overloaded",
         "rate" => "the rate it allows",
         "budget" => "the budget that others have reserved",
+        "shared_prefix" => {
+            "another one that begins in the same way goes first, so that it is read from its cache"
+        }
         _ => "others go first",
     };
     let left = left.map(|left| format!(", {}", human_duration(left.0))).unwrap_or_default();

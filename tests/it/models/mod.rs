@@ -51,6 +51,7 @@ pub(crate) fn request(prompt: &str) -> Request {
         effort: None,
         tools: Vec::new(),
         cache: false,
+        shared: None,
     }
 }
 
