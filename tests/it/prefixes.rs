@@ -7,7 +7,7 @@ use crate::support::{Folder, outcomes, parse_lines};
 
 /// A plan that asks four things about one guide.
 fn plan(provider: &Provider, guide: usize, rest: &str) -> Folder {
-    let folder = Folder::with_plan(&format!(
+    Folder::with_plan(&format!(
         "providers: {{ anthropic: {{ api: anthropic, base_url: '{}', api_key_env: LAB_KEY }} }}\n\
          agents: {{ reader: {{ model: anthropic/claude-sonnet-5, tools: [] }} }}\n\
          defaults: {{ agent: reader }}\n\
@@ -15,8 +15,7 @@ fn plan(provider: &Provider, guide: usize, rest: &str) -> Folder {
          ask:\n    for_each: [north, east, south, west]\n    pass: {{ max_tokens: 100k }}\n    \
          prompt: |\n      {{{{ calls.guide.output }}}}\n      What does it say of the {{{{ item }}}}?\n    {rest}\n",
         provider.base_url()
-    ));
-    folder
+    ))
 }
 
 fn run(folder: &Folder) -> Vec<Value> {
