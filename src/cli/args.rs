@@ -57,7 +57,8 @@ pub enum Command {
     Show(Show),
     /// Write a report of a run, live or past: a page to look at, or what a CI system reads.
     Report(Report),
-    /// Bring the answers of a finished run together another way; nothing is called again.
+    /// Bring the answers of a finished run together another way: no call is made again, and a model is asked
+    /// only where the step asks the one of the parent (`synthesize`, `on_conflict: decide`).
     Reconcile(Reconcile),
     /// How far the answers of a run agree, or what changed between two runs.
     Compare(Compare),
@@ -314,7 +315,7 @@ pub struct Reconcile {
     /// The run, by its name or the start of it; `last` for the newest.
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// How: `collect`, `compare`, `vote`, `merge`, `best`.
+    /// How: `collect`, `compare`, `vote`, `merge`, `best`, `patch`, `synthesize`, `command`.
     #[arg(long, value_name = "STRATEGY")]
     pub strategy: Option<String>,
     /// Only these calls; may be repeated. Default: those that no other call consumed.
@@ -326,6 +327,13 @@ pub struct Reconcile {
     /// The step's keys from a YAML file; `--set` wins.
     #[arg(long, short, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// The model that is asked where the step asks one (`synthesize`, `on_conflict: decide`), instead of
+    /// the plan's `parent`.
+    #[arg(long, value_name = "MODEL")]
+    pub parent: Option<String>,
+    /// Say what would be asked of whom, and ask nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// How to print the result on standard output.
     #[arg(long, short, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     pub output: Output,

@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod args;
 pub mod ask;
+pub mod asked;
 pub mod cache;
 pub mod compare;
 pub mod confined;

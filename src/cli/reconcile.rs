@@ -1,6 +1,7 @@
 //! `fanout reconcile`: the answers of a finished run, brought together another way.
 //!
-//! Invariant: nothing is called again and the run is not touched.
+//! Invariants: no call is made again and the run is not touched; where the step itself asks the parent's
+//! model, runs a program or evaluates an expression, only that is done.
 
 use std::collections::HashSet;
 
@@ -10,23 +11,25 @@ use super::args::{Output, Reconcile};
 use super::past::no_such_call;
 use super::run::journal_complaint;
 use super::terminal::Terminal;
-use super::{Complaint, exit, past, report, secrets};
-use crate::journal;
+use super::{Complaint, asked, exit, past, report, secrets};
+use crate::journal::{self, Past};
 use crate::plan::Quantity;
-use crate::reconcile::{self, Answer, Inputs, ReconcileError, Reconciled, SettingsError};
+use crate::reconcile::{self, Answer, Begun, Inputs, ReconcileError, Reconciled, SettingsError};
 use crate::report::fold::{CallView, RunView};
 use crate::report::{results, sanitise};
 
 /// Exit status of answers that contradict each other under `on_conflict: fail`.
-const CONFLICT: u8 = 3;
+pub const CONFLICT: u8 = 3;
 
 /// `fanout reconcile`.
 ///
 /// # Errors
 /// [`Complaint`] when there is no such run or call, and when the step is wrong.
 pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complaint> {
-    let view = read(&options.run)?;
+    let past = past_of(&options.run)?;
+    let view = view_of(&past);
     let mut settings = step_of(options)?;
+    let mut step = settings.clone();
     let strategy = options
         .strategy
         .clone()
@@ -40,9 +43,37 @@ pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complai
         Some(name) => name.as_str().map(str::to_owned).into_iter().collect(),
     };
     let min = settings.remove("min").map(quantity).transpose()?;
+    // The plan keeps a program apart from what a strategy itself reads.
+    settings.remove("command");
     let needs = reconcile::needs(&strategy, &settings).map_err(|error| wrong(&error))?;
-    refuse(&strategy, &needs)?;
     let mut inputs = Inputs { min, ..inputs(&view, &of)? };
+    if needs.model || needs.program || needs.expression.is_some() {
+        step.insert("strategy".to_owned(), strategy.clone().into());
+        if !of.is_empty() {
+            step.insert("of".to_owned(), of.into());
+        }
+        let ready = asked::plan_with(&past, step, options, terminal).map_err(|complaint| {
+            let hint = "; `--parent MODEL` names who is asked for the parent";
+            let hint = if needs.model && options.parent.is_none() { hint } else { "" };
+            Complaint { message: format!("{}{hint}", complaint.message), ..complaint }
+        })?;
+        if options.dry_run {
+            let begun = needs.expression.is_none() && !needs.program;
+            let begun = begun.then(|| reconcile::begin(&strategy, &settings, &inputs)).transpose();
+            let inquiry = match begun.map_err(|error| failed(&error))? {
+                Some(Begun::Asks(inquiry)) => Some(inquiry),
+                Some(Begun::Done(_)) | None => None,
+            };
+            let text = asked::forecast(&ready.plan, &needs, inquiry.as_deref());
+            return terminal.out(&text).map(|()| 0).map_err(|error| Complaint::output(&error));
+        }
+        let result = asked::take(&ready, inputs, terminal)?;
+        return show(&result, options.output, terminal).map(|()| 0);
+    }
+    if options.dry_run {
+        let text = format!("would ask nobody: the step is computed\n{}", asked::NOTHING_DONE);
+        return terminal.out(&text).map(|()| 0).map_err(|error| Complaint::output(&error));
+    }
     for file in needs.files {
         let text = std::fs::read_to_string(&file);
         let text = text.map_err(|error| Complaint::usage(format!("cannot read {file}: {error}")))?;
@@ -54,12 +85,18 @@ pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complai
             show(&result, options.output, terminal)?;
             Err(Complaint { code: CONFLICT, message })
         }
-        Err(ReconcileError::Settings(error)) => Err(wrong(&error)),
-        Err(
-            error @ (ReconcileError::TooFew { .. }
-            | ReconcileError::Answer { .. }
-            | ReconcileError::Outside { .. }),
-        ) => Err(Complaint { code: exit::FAILED, message: error.to_string() }),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// What a step that came to nothing means for the process.
+fn failed(error: &ReconcileError) -> Complaint {
+    match error {
+        ReconcileError::Settings(error) => wrong(error),
+        ReconcileError::Conflict { message, .. } => Complaint { code: CONFLICT, message: message.clone() },
+        ReconcileError::TooFew { .. } | ReconcileError::Answer { .. } | ReconcileError::Outside { .. } => {
+            Complaint { code: exit::FAILED, message: error.to_string() }
+        }
     }
 }
 
@@ -68,9 +105,15 @@ pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complai
 /// # Errors
 /// [`Complaint`] when there is none, or it cannot be read.
 pub fn read(run: &str) -> Result<RunView, Complaint> {
-    let dir = past::find(Some(run))?;
-    let past = journal::read(&dir).map_err(|error| journal_complaint(&error))?;
-    Ok(report::view(&past.records, &secrets::of_run(&dir)))
+    past_of(run).map(|past| view_of(&past))
+}
+
+fn past_of(run: &str) -> Result<Past, Complaint> {
+    journal::read(&past::find(Some(run))?).map_err(|error| journal_complaint(&error))
+}
+
+fn view_of(past: &Past) -> RunView {
+    report::view(&past.records, &secrets::of_run(&past.dir))
 }
 
 /// What a step reads of a run: these calls, or without any the results that no other call consumed.
@@ -158,23 +201,6 @@ fn quantity(value: Value) -> Result<Quantity, Complaint> {
     count.or(share.map(|share| Quantity::Share(share / 100.0))).ok_or_else(|| {
         Complaint::usage(format!("`min` is {value}; write a number such as `3`, or a share such as `60%`"))
     })
-}
-
-/// What needs more than the answers that are there.
-fn refuse(strategy: &str, needs: &reconcile::Needs) -> Result<(), Complaint> {
-    let what = if needs.model {
-        "asks the parent's model"
-    } else if needs.program {
-        "runs a program"
-    } else if needs.expression.is_some() {
-        "evaluates an expression of the plan"
-    } else {
-        return Ok(());
-    };
-    Err(Complaint::usage(format!(
-        "`{strategy}` with these keys {what}, which `fanout reconcile` does not do: it only computes; put the step \
-         into the plan and resume the run"
-    )))
 }
 
 fn wrong(error: &SettingsError) -> Complaint {

@@ -53,10 +53,10 @@ use crate::journal::{Durable, Journal, JournalError};
 use crate::limits::budget::Ledger;
 use crate::limits::history::History;
 use crate::limits::places::Places;
-use crate::outcome::Outcome;
+use crate::outcome::{Cause, Outcome, Usage};
 use crate::plan::Plan;
 use crate::process::Reaper;
-use crate::reconcile::Reconciled;
+use crate::reconcile::{Answer, Reconciled};
 use crate::sandbox::Sandbox;
 use crate::tool::Servers;
 use crate::workspace::Workspaces;
@@ -221,4 +221,21 @@ pub async fn run(plan: Arc<Plan>, world: Arc<World>) -> Result<Finished, RunErro
         reconciled: whole.reconciled.ok(),
         census,
     })
+}
+
+/// The plan's last step over answers that are there already, and what its own questions took; no
+/// call of the plan is made.
+///
+/// # Errors
+/// [`RunError`] when the goal cannot be rendered or the journal failed; a [`Cause`] inside says why
+/// there is no result.
+pub async fn last_step(
+    plan: Arc<Plan>,
+    world: Arc<World>,
+    answers: Vec<Answer>,
+) -> Result<Result<(Reconciled, Usage), Cause>, RunError> {
+    let vars = plan.vars.clone();
+    let level =
+        level::Level::new(plan, &vars, world, None, &[]).map_err(|error| RunError::Goal(error.message))?;
+    parent::last_step_over(&level, answers).await
 }

@@ -20,12 +20,12 @@ use super::{RunError, World, again, answers, asking, attempt, call, steps, verdi
 use crate::event::Event;
 use crate::id::{AttemptNo, ContentKey, InstanceId};
 use crate::limits::budget::Account;
-use crate::outcome::{Cause, Outcome, Status};
+use crate::outcome::{Cause, Outcome, Status, Usage};
 use crate::plan::template::Destination;
 use crate::plan::workspace::Isolation;
 use crate::plan::{Action, AtEnd, Call, Command, Plan, Reconcile, Sandbox};
 use crate::reconcile::asked::Inquiry;
-use crate::reconcile::{self, Begun, Conflict, Inputs, ReconcileError, Reconciled, SettingsError};
+use crate::reconcile::{self, Answer, Begun, Conflict, Inputs, ReconcileError, Reconciled, SettingsError};
 
 /// What a whole level came to.
 #[derive(Debug)]
@@ -126,7 +126,31 @@ async fn take_step(
     step: &InstanceId,
     call: Option<(usize, &Call)>,
 ) -> Result<Result<(Reconciled, Tally), Cause>, RunError> {
-    match step_of(level, reconcile, step, call).await {
+    for position in &reconcile.of {
+        level.store.wait(*position).await;
+    }
+    let answers = answers::gather(level, reconcile);
+    step_over(level, reconcile, step, call, answers).await
+}
+
+/// The plan's last step over answers that are there already; nothing else of the plan is done.
+pub(crate) async fn last_step_over(
+    level: &Level,
+    answers: Vec<Answer>,
+) -> Result<Result<(Reconciled, Usage), Cause>, RunError> {
+    let step = InstanceId::only(level.last_step());
+    let done = step_over(level, &level.plan.reconcile, &step, None, answers).await?;
+    Ok(done.map(|(reconciled, tally)| (reconciled, tally.usage)))
+}
+
+async fn step_over(
+    level: &Level,
+    reconcile: &Reconcile,
+    step: &InstanceId,
+    call: Option<(usize, &Call)>,
+    answers: Vec<Answer>,
+) -> Result<Result<(Reconciled, Tally), Cause>, RunError> {
+    match step_of(level, reconcile, step, call, answers).await {
         Ok(result) => Ok(Ok(result)),
         Err(Short::Cause(cause)) => Ok(Err(cause)),
         Err(Short::Run(error)) => Err(error),
@@ -138,10 +162,8 @@ async fn step_of(
     reconcile: &Reconcile,
     step: &InstanceId,
     call: Option<(usize, &Call)>,
+    answers: Vec<Answer>,
 ) -> Result<(Reconciled, Tally), Short> {
-    for position in &reconcile.of {
-        level.store.wait(*position).await;
-    }
     let notifications = level.bus.drain();
     if !notifications.is_empty() {
         let numbers = notifications.iter().map(|n| n.number).collect();
@@ -151,12 +173,8 @@ async fn step_of(
     let settings = &with_prompt(level, reconcile, call)?;
     let wrong = |error: SettingsError| Cause::new("settings", error.to_string());
     let needs = reconcile::needs(name, settings).map_err(wrong)?;
-    let mut inputs = Inputs {
-        goal: level.goal().map(str::to_owned),
-        answers: answers::gather(level, reconcile),
-        min: reconcile.min,
-        ..Inputs::default()
-    };
+    let mut inputs =
+        Inputs { goal: level.goal().map(str::to_owned), answers, min: reconcile.min, ..Inputs::default() };
     if let Some(expression) = &needs.expression {
         inputs.normalized = Some(answers::normalized(level, expression, &inputs.answers)?);
     }

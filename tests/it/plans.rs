@@ -284,7 +284,7 @@ fn a_finished_run_is_reconciled_another_way_with_nothing_called_again() {
         (vec!["--strategy", "voet"], "did you mean `vote`?"),
         (vec!["--strategy", "vote", "--set", "rule=most"], "`rule`"),
         (vec!["--strategy", "vote", "--of", "nobody"], "there is no call `nobody`"),
-        (vec!["--strategy", "synthesize"], "asks the parent's model"),
+        (vec!["--strategy", "synthesize", "--set", "prompt=Which?"], "`--parent MODEL` names who is asked"),
     ] {
         let args: Vec<&str> = ["reconcile", "last"].into_iter().chain(args).collect();
         let refused = folder.run(&args).expect_code(2);

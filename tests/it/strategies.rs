@@ -181,3 +181,43 @@ fn same(mut steps: Value, path: &str) -> Value {
     }
     serde_json::from_str(&steps.to_string().replace(path, "FOLDER")).unwrap()
 }
+
+#[test]
+fn a_finished_run_is_put_to_the_parents_model_with_no_call_made_again() {
+    let folder = Folder::with_plan(
+        "parent: { command: [sh, -c, 'echo asked >> asked; cat decision.json'] }\n\
+         defaults: { output: { format: json } }\ncalls:\n  \
+         a: { run: \"echo x >> made; echo '{\\\"v\\\": 1, \\\"w\\\": 7}'\" }\n  \
+         b: { run: \"echo x >> made; echo '{\\\"v\\\": 2, \\\"w\\\": 7}'\" }\n  \
+         dead: { run: exit 3, on_error: ignore }\n",
+    );
+    folder.write("decision.json", r#"{"decisions": [{"conflict": 1, "choice": 1, "reason": "it is so"}]}"#);
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+    let step = |more: &[&str]| {
+        let mut args = vec!["reconcile", "last"];
+        args.extend_from_slice(more);
+        folder.run(&args)
+    };
+    let decide = ["--strategy", "compare", "--set", "on_conflict=decide"];
+    let told = step(&[&decide[..], &["--dry-run"]].concat()).expect_code(0);
+    assert!(told.out.contains("would ask sh to decide 1 conflict: about"), "{}", told.out);
+    assert!(!folder.path().join("asked").exists(), "a forecast asks nobody");
+
+    let json = step(&[&decide[..], &["-o", "json"]].concat()).expect_code(0);
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["json"]["decisions"][0]["reason"], "it is so");
+    assert_eq!(json["json"]["census"]["missing"][0]["call"], "dead");
+    assert_eq!(json["conflicts"], serde_json::json!([]));
+    assert_eq!(folder.read("asked"), "asked\n");
+
+    let same = step(&["--strategy", "vote", "--set", "normalize=[{expression: json.w}]"]).expect_code(0);
+    assert!(same.out.contains("7 wins: 2 of 2 votes"), "{}", same.out);
+    let own = step(&["--strategy", "command", "--set", "command=grep -c dead"]).expect_code(0);
+    assert!(own.out.starts_with("1\n"), "{}", own.out);
+    let runs = std::fs::read_dir(folder.path().join(".fanout/runs")).unwrap().count();
+    assert_eq!(
+        (folder.read("made").as_str(), runs),
+        ("x\nx\n", 1),
+        "no call is made again, and there is no new run"
+    );
+}
