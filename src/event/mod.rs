@@ -377,6 +377,13 @@ pub struct PlannedCall {
     pub check: bool,
 }
 
+impl PlannedCall {
+    /// True for a call that a model or an agent answers.
+    pub fn is_prompt(&self) -> bool {
+        self.kind == "prompt"
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFinished {

@@ -14,6 +14,7 @@ mod graph;
 mod head;
 mod markup;
 mod names;
+mod prose;
 mod reconciled;
 mod spending;
 mod timeline;

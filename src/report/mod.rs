@@ -8,7 +8,8 @@
 //!
 //! Live: `live` carries records to a thread that owns one of `progress` (a terminal),
 //! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `result_yaml`, `markdown`,
-//! `html`, `junit`, `sarif`, `github`, `gitlab`. Elsewhere: `otel`, with the feature of that name. What may be shown at all passes `redact` before.
+//! `html`, `junit`, `sarif`, `github`, `gitlab`. Elsewhere: `otel`, with the feature of that name. What may be shown at all passes
+//! `redact` before; `prose` reads the Markdown of models.
 
 pub mod advice;
 mod course;
@@ -24,6 +25,7 @@ pub mod markdown;
 pub mod otel;
 pub mod plain;
 pub mod progress;
+pub mod prose;
 pub mod redact;
 pub mod result_json;
 pub mod result_yaml;

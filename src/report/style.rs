@@ -18,6 +18,8 @@ pub struct Style {
     pub width: usize,
     /// Rows; only live progress cares.
     pub height: usize,
+    /// Markdown of models is laid out: for a person at a terminal. Elsewhere it is as it was written.
+    pub prose: bool,
     /// Under GitHub Actions, whose log reads lines that start with `::` as commands.
     pub ci: bool,
 }
@@ -31,7 +33,8 @@ const LEAST_WIDTH: usize = 20;
 
 impl Style {
     /// A file: it shows every letter, and nobody reads commands out of it.
-    pub const FILE: Style = Style { color: false, unicode: true, width: WIDTH, height: HEIGHT, ci: false };
+    pub const FILE: Style =
+        Style { color: false, unicode: true, width: WIDTH, height: HEIGHT, prose: false, ci: false };
 
     /// Decides from the environment, from whether the stream is a terminal, and from the
     /// terminal's size in `(rows, columns)`.
@@ -57,18 +60,20 @@ impl Style {
             0 => set("COLUMNS").and_then(|value| value.parse().ok()).filter(|n| *n > 0).unwrap_or(WIDTH),
             columns => usize::from(columns),
         };
+        let ci = set("GITHUB_ACTIONS").is_some_and(|value| value == "true");
         Style {
+            prose: is_tty && !ci,
             color,
             unicode,
             width: width.max(LEAST_WIDTH),
             height: if rows == 0 { HEIGHT } else { usize::from(rows) },
-            ci: set("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            ci,
         }
     }
 
     /// No colour, ASCII only, 80 columns.
     pub fn plain() -> Style {
-        Style { color: false, unicode: false, width: WIDTH, height: HEIGHT, ci: false }
+        Style { color: false, unicode: false, width: WIDTH, height: HEIGHT, prose: false, ci: false }
     }
 
     /// The text in a tone; as it is where there is no colour or nothing to colour.
@@ -146,6 +151,10 @@ pub enum Tone {
     Warn,
     /// Something to type or to follow: cyan.
     Info,
+    /// Emphasis in a text: italic.
+    Emphasis,
+    /// Taken back in a text: struck through.
+    Strike,
 }
 
 impl Tone {
@@ -157,6 +166,8 @@ impl Tone {
             Tone::Bad => "31",
             Tone::Warn => "33",
             Tone::Info => "36",
+            Tone::Emphasis => "3",
+            Tone::Strike => "9",
         }
     }
 }
@@ -179,12 +190,15 @@ mod tests {
     #[test]
     fn a_terminal_with_a_utf8_locale_gets_everything() {
         let style = detect(&[("LANG", "de_DE.UTF-8"), ("TERM", "xterm")], true, Some((50, 132)));
-        assert_eq!(style, Style { color: true, unicode: true, width: 132, height: 50, ci: false });
+        assert_eq!(
+            style,
+            Style { color: true, unicode: true, width: 132, height: 50, prose: true, ci: false }
+        );
     }
 
     #[test]
     fn a_pipe_in_the_c_locale_gets_plain_ascii_at_80_columns() {
-        let plain = Style { color: false, unicode: false, width: 80, height: 24, ci: false };
+        let plain = Style::plain();
         assert_eq!(detect(&[], false, None), plain);
         assert_eq!(detect(&[("LANG", "C")], false, Some((50, 132))), plain);
     }

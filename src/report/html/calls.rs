@@ -6,6 +6,7 @@ use super::{Context, fold, section};
 use crate::id::InstanceId;
 use crate::outcome::Outcome;
 use crate::report::fold::{CallView, InstanceView, Said, State};
+use crate::report::prose;
 use crate::report::sanitise::prefix;
 use crate::unit::{Bytes, Usd};
 
@@ -155,7 +156,14 @@ impl Calls<'_> {
         let Some(outcome) = outcome else { return };
         if !outcome.output.is_empty() {
             let title = if outcome.is_ok() { "Output" } else { "What it had produced until then" };
-            fold(html, title, true, |html| self.pre(html, id, &outcome.output.text));
+            let text = &outcome.output.text;
+            let written =
+                call.planned.is_prompt() && outcome.output.json.is_none() && text.len() <= self.most;
+            let written = written.then(|| prose::read(text)).flatten().filter(|text| !prose::is_plain(text));
+            fold(html, title, true, |html| match written {
+                Some(blocks) => super::prose::write(html, &blocks),
+                None => self.pre(html, id, text),
+            });
         }
         if outcome.output.omitted_bytes > 0 {
             let size = Bytes(outcome.output.omitted_bytes);

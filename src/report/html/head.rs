@@ -230,7 +230,7 @@ pub(super) fn tone(status: Status) -> &'static str {
         Tone::Good => "good",
         Tone::Bad => "bad",
         Tone::Warn => "warn",
-        Tone::Dim | Tone::Strong | Tone::Info => "dim",
+        Tone::Dim | Tone::Strong | Tone::Info | Tone::Emphasis | Tone::Strike => "dim",
     }
 }
 

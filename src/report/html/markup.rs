@@ -1,11 +1,12 @@
 //! A writer of HTML in which text can only ever be text.
 //!
 //! Invariants: names of elements and attributes are literals of this program; links
-//! lead only to anchors of the page; everything else passes the sanitiser and is
+//! lead to anchors of the page or to addresses that were looked at; everything else passes the sanitiser and is
 //! escaped on its way in. There is no way to hand in markup that came from elsewhere.
 
 use std::fmt::{self, Write as _};
 
+use crate::report::prose::Address;
 use crate::report::sanitise;
 use crate::report::style::Style;
 
@@ -53,6 +54,8 @@ pub(super) enum Attr<'a> {
     Here(Anchor),
     /// A link to an anchor.
     To(Anchor),
+    /// A link that leads away, to an address that a reader may follow.
+    Away(&'a Address),
     /// An attribute that has no value.
     Flag(&'static str),
 }
@@ -108,6 +111,11 @@ impl Html {
                 Attr::Here(anchor) => write!(out, " id=\"{anchor}\""),
                 Attr::To(anchor) => write!(out, " href=\"#{anchor}\""),
                 Attr::Flag(name) => write!(out, " {name}"),
+                Attr::Away(address) => {
+                    let _ = write!(out, " href=\"");
+                    escape(out, address.as_str());
+                    write!(out, "\" rel=\"noopener noreferrer\" target=\"_blank\"")
+                }
                 Attr::Text(name, value) => {
                     let _ = write!(out, " {name}=\"");
                     escape(out, &sanitise::text(value, &Style::FILE));

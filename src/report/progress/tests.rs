@@ -7,7 +7,7 @@ use crate::id::CallId;
 use crate::report::sample::{self, Script};
 
 fn style() -> Style {
-    Style { color: false, unicode: true, width: 80, height: 24, ci: false }
+    Style { unicode: true, ..Style::plain() }
 }
 
 /// A progress that shows the records half a second after the last of them, and its terminal.

@@ -37,6 +37,21 @@ pub(super) struct Blocks<'a> {
     pub(super) calls: &'a [CallView],
 }
 
+/// What is said of an instance because of its call.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Kind {
+    /// That it is a background call.
+    background: bool,
+    /// Whether its output is what a model wrote.
+    prose: bool,
+}
+
+impl Kind {
+    fn of(call: &CallView) -> Kind {
+        Kind { background: call.planned.background, prose: call.planned.is_prompt() }
+    }
+}
+
 /// How many blocks a call takes: it has at most two times [`INSTANCES`].
 pub(super) fn blocks_of(call: &CallView) -> usize {
     call.each().filter(|(_, view)| view.state != State::Waiting).count().min(2 * INSTANCES)
@@ -51,14 +66,14 @@ impl Blocks<'_> {
         let Some(view) = call.whole.as_ref().filter(|view| view.state != State::Waiting) else { return };
         let id = InstanceId::only(call.id().clone());
         page.heading(mark(view, page.style), &id.to_string(), &call.planned.description);
-        self.instance(page, 2, &id, view, call.planned.background);
+        self.instance(page, 2, &id, view, Kind::of(call));
     }
 
     /// The block of one instance of an expanded call.
     pub(super) fn one(&self, page: &mut Page<'_>, call: &CallView, id: &InstanceId, view: &InstanceView) {
         let label = call.label(id.index).unwrap_or(&call.planned.description);
         page.heading(mark(view, page.style), &id.to_string(), label);
-        self.instance(page, 2, id, view, call.planned.background);
+        self.instance(page, 2, id, view, Kind::of(call));
     }
 
     fn expanded(&self, page: &mut Page<'_>, call: &CallView) {
@@ -101,7 +116,7 @@ impl Blocks<'_> {
             let (tone, mark) = self::mark(view, page.style);
             let label = call.label(id.index).unwrap_or_default();
             page.facts(2, &[(Some(tone), format!("{mark} {id}")), (Some(Tone::Strong), label.to_owned())]);
-            self.instance(page, 4, &id, view, false);
+            self.instance(page, 4, &id, view, Kind { background: false, ..Kind::of(call) });
         }
         if left > 0 {
             page.blank();
@@ -116,14 +131,14 @@ impl Blocks<'_> {
         indent: usize,
         id: &InstanceId,
         view: &InstanceView,
-        background: bool,
+        kind: Kind,
     ) {
         let Some(outcome) = &view.outcome else {
             page.facts(indent, &[(Some(Tone::Warn), self.open.to_owned())]);
             self.conversation(page, indent, view);
             return;
         };
-        page.facts(indent, &facts(outcome, view, background));
+        page.facts(indent, &facts(outcome, view, kind.background));
         if let Some(cause) = &outcome.cause {
             page.sentence(indent, 0, Some(Style::tone(outcome.status)), &cause.message);
         }
@@ -138,7 +153,11 @@ impl Blocks<'_> {
         } else if outcome.is_ok() {
             if !outcome.output.is_empty() {
                 page.blank();
-                page.body(indent, &outcome.output.text, &Extent { lines: self.lines, rest: &rest });
+                let extent = Extent { lines: self.lines, rest: &rest };
+                match kind.prose && outcome.output.json.is_none() {
+                    true => page.prose(indent, &outcome.output.text, &extent),
+                    false => page.body(indent, &outcome.output.text, &extent),
+                }
             }
         } else {
             tail(page, indent, &outcome.stderr);

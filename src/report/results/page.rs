@@ -4,6 +4,7 @@
 //! heading or a verdict; every line of ours fits the width, while bodies keep their
 //! lines as they are, however long.
 
+use crate::report::prose::terminal;
 use crate::report::sanitise::{self, cut, line};
 use crate::report::style::{Style, Tone};
 
@@ -149,6 +150,20 @@ impl<'a> Page<'a> {
             clean.push_str(self.style.ellipsis());
         }
         clean
+    }
+
+    /// What a model wrote, laid out where a person reads it and as it is elsewhere; cut like a body.
+    pub(super) fn prose(&mut self, indent: usize, text: &str, extent: &Extent<'_>) {
+        let width = self.style.width.min(WIDEST).saturating_sub(indent);
+        let laid = self.style.prose.then(|| terminal::lines(text, self.style, width)).flatten();
+        let Some(lines) = laid else { return self.body(indent, text, extent) };
+        let shown = if lines.len() <= extent.lines.saturating_add(1) { lines.len() } else { extent.lines };
+        for line in lines.iter().take(shown) {
+            self.line(&format!("{}{line}", " ".repeat(indent)));
+        }
+        if lines.len() > shown {
+            self.more(indent, &format!("{} more lines", lines.len() - shown), extent.rest);
+        }
     }
 
     /// What others wrote, line by line as it is, indented; cut with a count of what is left out.

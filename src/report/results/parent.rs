@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::block::{Blocks, mark};
+use super::block::{Blocks, Kind, mark};
 use super::census;
 use super::page::Page;
 use crate::id::{CallId, InstanceId};
@@ -60,7 +60,7 @@ fn reconciliation(page: &mut Page<'_>, view: &RunView, run: &str) {
             2,
             &InstanceId::only(step),
             parent,
-            false,
+            Kind::default(),
         );
     } else if strategy == "collect" {
         // The blocks above are what it collected.
