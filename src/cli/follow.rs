@@ -126,10 +126,11 @@ pub fn attach(options: &Attach, terminal: &Terminal) -> Result<u8, Complaint> {
         let message = format!("{0} is not running; see: fanout show {0}", past.head.run);
         return Err(Complaint::usage(message));
     }
+    let took = journal::took(&super::run::root(), &past.head.plan_path);
     drop(past);
     let style = terminal.err_style();
     let (listener, display) = live::start(if terminal.can_redraw() {
-        Target::Screen { terminal: Box::new(console::Term::buffered_stderr()), style }
+        Target::Screen { terminal: Box::new(console::Term::buffered_stderr()), style, past: took }
     } else {
         Target::Lines { to: Box::new(std::io::stderr()), style, quiet: false }
     });

@@ -17,7 +17,7 @@ use super::terminal::Terminal;
 use super::{Complaint, exit, limit, past, recorded, secrets, select};
 use crate::event::Record;
 use crate::id::{CallId, RunId};
-use crate::journal::{self, Journal, Listener, Recording};
+use crate::journal::{self, Journal, Listener, Recording, Took};
 use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::report::fold::RunView;
@@ -61,7 +61,7 @@ pub fn replay(options: &Run, named: &str, terminal: &Terminal) -> Result<u8, Com
             played.source
         ));
     }
-    let (listener, display) = run::display(&options.how, terminal);
+    let (listener, display) = run::display(&options.how, terminal, Took::default);
     let (view, folded) = folding();
     let redactor = secrets::of_plan(&ready.plan, Some(&played.dir));
     let listeners = vec![secrets::redacted(&redactor, vec![folded, Box::new(listener)])];

@@ -18,7 +18,7 @@ use crate::event::{Event, FORMAT, PlannedCall, RunStarted};
 use crate::graph::CallGraph;
 use crate::id::{CallId, RunId};
 use crate::journal::cache::Cache;
-use crate::journal::{self, Journal, JournalError, Listener, Options, Past};
+use crate::journal::{self, Journal, JournalError, Listener, Options, Past, Took};
 use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::model::{Client, Keys, Settings};
@@ -140,7 +140,7 @@ pub fn go(
     if !how.quiet {
         terminal.err(&super::doctor::proxies(&ready.plan));
     }
-    let (listener, display) = display(how, terminal);
+    let (listener, display) = display(how, terminal, || journal::took(&root(), &path_of(&ready.plan.file)));
     let display = Arc::new(Mutex::new(display));
     let listener = Box::new(listener) as Listener;
     // The fold is cheap and its lock is held by nobody else until the run is over.
@@ -334,14 +334,14 @@ fn hint(run: &RunId) -> String {
 }
 
 /// Who shows the run while it goes on.
-pub fn display(how: &How, terminal: &Terminal) -> (live::Listener, Handle) {
+pub fn display(how: &How, terminal: &Terminal, took: impl FnOnce() -> Took) -> (live::Listener, Handle) {
     // What goes to a log is no terminal, whatever standard error still is.
     let logged = detach::is_detached();
     let style = Style { color: terminal.err_style().color && !logged, ..terminal.err_style() };
     live::start(if how.json {
         Target::JsonLines { to: Box::new(std::io::stdout()) }
     } else if terminal.can_redraw() && !how.quiet && !logged {
-        Target::Screen { terminal: Box::new(console::Term::buffered_stderr()), style }
+        Target::Screen { terminal: Box::new(console::Term::buffered_stderr()), style, past: took() }
     } else {
         Target::Lines { to: Box::new(std::io::stderr()), style, quiet: how.quiet }
     })
@@ -437,14 +437,16 @@ pub fn head(run: &RunId, plan: &Plan, graph: &CallGraph, named: &Path) -> RunSta
         description: plan.description.clone(),
         goal: plan.goal.as_ref().map(|goal| goal.source.to_string()),
         plan: named.display().to_string(),
-        plan_path: std::fs::canonicalize(named)
-            .or_else(|_| std::path::absolute(named))
-            .unwrap_or_else(|_| named.to_owned())
-            .display()
-            .to_string(),
+        plan_path: path_of(named),
         vars: plan.given_vars.clone(),
         concurrency: plan.limits.concurrency,
         turns: u32::try_from(graph.turn_count()).unwrap_or(u32::MAX),
         calls: calls.collect(),
     }
+}
+
+/// The path by which a plan is known from whatever folder.
+fn path_of(named: &Path) -> String {
+    let path = std::fs::canonicalize(named).or_else(|_| std::path::absolute(named));
+    path.unwrap_or_else(|_| named.to_owned()).display().to_string()
 }

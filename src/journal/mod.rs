@@ -32,6 +32,7 @@ mod storage;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod took;
 mod writer;
 
 use std::fmt;
@@ -61,6 +62,7 @@ pub use runs::{FindError, Glance, RunSummary, find, folder, list};
 pub use spill::StorageFailure;
 pub use storage::{Clock, Disk, Nowhere, Storage, StoredFile, SystemClock};
 pub use talk::Part;
+pub use took::{Took, took};
 
 /// Hears of records, in order, on the writer's thread.
 ///

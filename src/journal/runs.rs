@@ -72,7 +72,7 @@ pub fn list(root: &Path) -> Result<Vec<RunSummary>, JournalError> {
 }
 
 /// The directory names in `folder`, the newest run first.
-fn names(folder: &Path) -> Result<Vec<String>, JournalError> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, JournalError> {
     let unreadable =
         |source: io::Error| JournalError::Unreadable { path: folder.to_owned(), source: Arc::new(source) };
     let entries = match fs::read_dir(folder) {

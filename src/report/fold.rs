@@ -24,7 +24,7 @@ pub use talk::{Said, StepView};
 use crate::event::{Census, Event, PlannedCall, Record, RunFinished, RunStarted};
 use crate::id::{CallId, InstanceId};
 use crate::outcome::{Outcome, Usage};
-use crate::unit::Tokens;
+use crate::unit::{Tokens, Usd};
 
 /// A run so far.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -390,6 +390,8 @@ impl RunView {
         let used = outcome.usage.input + outcome.usage.output;
         let tokens = &mut self.tally.tokens;
         *tokens = if up { *tokens + used } else { Tokens(tokens.0.saturating_sub(used.0)) };
+        let (cost, own) = (&mut self.tally.cost, outcome.usage.cost.unwrap_or_default());
+        *cost = if up { *cost + own } else { Usd(cost.0.saturating_sub(own.0)) };
     }
 
     fn known(&mut self, id: &InstanceId) -> Option<&mut InstanceView> {

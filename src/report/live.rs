@@ -16,7 +16,7 @@ use indicatif::TermLike;
 
 use super::json_lines::JsonLines;
 use super::plain::Lines;
-use super::progress::Progress;
+use super::progress::{Past, Progress};
 use super::style::Style;
 use crate::event::Record;
 
@@ -37,6 +37,8 @@ pub enum Target {
         terminal: Box<dyn TermLike>,
         /// Colour and characters; width and height come from the terminal.
         style: Style,
+        /// What earlier runs of the plan took, for an estimate of the time that is left.
+        past: Past,
     },
     /// Anything that takes lines.
     Lines {
@@ -86,7 +88,9 @@ pub(super) trait Surface: Send {
 /// Starts showing on a thread of its own.
 pub fn start(target: Target) -> (Listener, Handle) {
     let (surface, patience): (Box<dyn Surface>, _) = match target {
-        Target::Screen { terminal, style } => (Box::new(Progress::new(terminal, style)), Some(STALL)),
+        Target::Screen { terminal, style, past } => {
+            (Box::new(Progress::new(terminal, style, past)), Some(STALL))
+        }
         Target::Lines { to, style, quiet } => (Box::new(Lines::new(to, style, quiet)), None),
         Target::JsonLines { to } => (Box::new(JsonLines::new(to)), None),
     };

@@ -5,6 +5,7 @@
 //! the end nothing is left on the screen.
 
 mod frame;
+mod remaining;
 mod screen;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use super::live::Surface;
 use super::style::Style;
 use crate::event::{Event, Record};
 use frame::{Frame, Trouble};
+pub use remaining::Past;
 use screen::Screen;
 
 /// The least time between two frames.
@@ -35,6 +37,7 @@ pub(super) struct Progress {
     bar: ProgressBar,
     shown: Arc<Mutex<Frame>>,
     troubles: VecDeque<Trouble>,
+    past: Past,
     /// When the process began the run, as far as the records tell.
     origin: Option<Instant>,
     drawn: Instant,
@@ -42,7 +45,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(terminal: Box<dyn TermLike>, style: Style) -> Progress {
+    pub(super) fn new(terminal: Box<dyn TermLike>, style: Style, past: Past) -> Progress {
         let screen = Screen::new(terminal);
         // No rate limit of its own: frames are paced here, and each `update` is one.
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
@@ -54,6 +57,7 @@ impl Progress {
             bar,
             shown: Arc::default(),
             troubles: VecDeque::new(),
+            past,
             origin: None,
             drawn: Instant::now(),
             changed: false,
@@ -64,7 +68,9 @@ impl Progress {
         let (height, width) = self.screen.measure();
         let style = Style { width, height, ..self.style };
         let elapsed = self.origin.map_or(Duration::ZERO, |origin| now.saturating_duration_since(origin));
-        let frame = frame::draw(&self.view, &self.troubles, &style, self.view.time(elapsed));
+        let now = self.view.time(elapsed);
+        let left = remaining::estimate(&self.view, &self.past, now);
+        let frame = frame::draw(&self.view, &self.troubles, &style, (now, left));
         let bar_style = bar_style(&frame, &style, &self.shown);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = frame;
         self.bar.set_style(bar_style);

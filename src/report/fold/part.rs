@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::id::{CallId, InstanceId};
 use crate::outcome::Status;
-use crate::unit::Tokens;
+use crate::unit::{Tokens, Usd};
 
 /// The figures of a run, kept up with every record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +23,8 @@ pub struct Tally {
     pub by_status: BTreeMap<Status, u32>,
     /// Tokens of the ended ones, both ways.
     pub tokens: Tokens,
+    /// What the ended ones cost, as far as that is known.
+    pub cost: Usd,
 }
 
 impl Tally {

@@ -7,18 +7,23 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::remaining;
 use crate::event::Event;
 use crate::id::{CallId, InstanceId};
 use crate::outcome::Status;
 use crate::report::fold::{CallView, InstanceView, RunView, not_told};
 use crate::report::sanitise::{ascii, cut, fit, short};
 use crate::report::style::{Style, Tone};
-use crate::unit::human_duration;
+use crate::unit::{Usd, human_duration};
 
 /// The most lines of running calls, whatever the height.
 const MOST_ROWS: usize = 20;
 /// Lines that are no running calls: header, two troubles, total.
 const OTHER_ROWS: usize = 4;
+/// Calls named of which instances are only counted.
+const MOST_NAMED: usize = 4;
+/// Columns below which there is room for the least only.
+const NARROW: usize = 60;
 
 /// One frame.
 #[derive(Debug, Default)]
@@ -90,10 +95,15 @@ impl Trouble {
     }
 }
 
-/// The frame at `now`, a time of the run.
-pub(super) fn draw(view: &RunView, troubles: &VecDeque<Trouble>, style: &Style, now: Duration) -> Frame {
+/// The frame at `now`, a time of the run, with the time that is left as far as that is known.
+pub(super) fn draw(
+    view: &RunView,
+    troubles: &VecDeque<Trouble>,
+    style: &Style,
+    (now, left): (Duration, Option<Duration>),
+) -> Frame {
     let width = style.width.saturating_sub(1);
-    let mut rows = vec![header(view, style, width, now)];
+    let mut rows = vec![header(view, style, width, (now, left))];
     running(view, style, width, now, &mut rows);
     for trouble in troubles {
         let mark = trouble.mark.map_or("!", |status| style.mark(status));
@@ -115,16 +125,19 @@ pub(super) fn draw(view: &RunView, troubles: &VecDeque<Trouble>, style: &Style, 
     Frame { rows: rows.join("\n"), totals: totals(view, style, left), bar_width }
 }
 
-fn header(view: &RunView, style: &Style, width: usize, now: Duration) -> String {
+fn header(view: &RunView, style: &Style, width: usize, (now, left): (Duration, Option<Duration>)) -> String {
     let Some(head) = &view.head else { return String::new() };
-    let clock = human_duration(now);
+    let clock = match left.filter(|_| width >= NARROW) {
+        Some(left) => format!("{}{}{}", remaining::shown(left), style.dot(), human_duration(now)),
+        None => human_duration(now),
+    };
     let mut facts = String::new();
     if head.turns > 1 {
         let _ = write!(facts, "turn {} of {}{}", view.turn(), head.turns, style.dot());
     }
     let waiting = view.tally.planned.saturating_sub(view.tally.done + view.tally.running);
     let _ = write!(facts, "{} running{}{} waiting", view.tally.running, style.dot(), waiting);
-    let room = width.saturating_sub(clock.len() + 4);
+    let room = width.saturating_sub(console::measure_text_width(&clock) + 4);
     let name = shown(short(&head.name, room, style), style);
     let left = room.saturating_sub(console::measure_text_width(&name));
     let facts = if facts.chars().count() <= left { facts } else { String::new() };
@@ -178,9 +191,25 @@ fn fold(
     }
     let more = entries.len() - shown;
     if more > 0 && room > 0 {
-        let line = format!("  {} and {more} more {what}", style.ellipsis());
+        let line = format!("  {} and {more} more {what}{}", style.ellipsis(), of_which(&entries[shown..]));
         rows.push(style.paint(Tone::Dim, cut(&line, columns.width, style)));
     }
+}
+
+/// Which calls those belong to that are only counted; nothing where that is no shorter.
+fn of_which(hidden: &[Entry<'_>]) -> String {
+    let mut calls: Vec<(&CallId, usize)> = Vec::new();
+    for (call, ..) in hidden {
+        match calls.iter_mut().find(|(id, _)| *id == call.id()) {
+            Some((_, count)) => *count += 1,
+            None => calls.push((call.id(), 1)),
+        }
+    }
+    if calls.len() > MOST_NAMED || calls.len() == hidden.len() {
+        return String::new();
+    }
+    let named: Vec<String> = calls.iter().map(|(id, count)| format!("{count} of {id}")).collect();
+    format!(": {}", named.join(", "))
 }
 
 /// Widths of the columns of running calls; 0 leaves a column out.
@@ -203,7 +232,7 @@ impl Columns {
             // Bytes will do for a bound: the cell is measured when it is cut.
             what = what.max(description(call, instance).map_or(0, str::len));
         }
-        let roomy = width >= 60;
+        let roomy = width >= NARROW;
         Columns {
             width,
             id: id.clamp(4, (width / 3).max(4)),
@@ -284,6 +313,12 @@ fn totals(view: &RunView, style: &Style, width: usize) -> String {
     let tokens = view.running().map(|(_, _, view)| view.tokens).sum::<crate::unit::Tokens>() + tally.tokens;
     if !tokens.is_zero() {
         parts.push((Tone::Dim, format!("{tokens} tokens")));
+    }
+    // Providers say it with each request, programs with the end of a call.
+    let costs = view.providers.values().filter_map(|provider| provider.usage.cost);
+    let cost = costs.fold(Usd(0), |sum, cost| sum + cost).max(tally.cost);
+    if cost > Usd(0) {
+        parts.push((Tone::Dim, cost.to_string()));
     }
     let mut used = text.len();
     for (n, (tone, part)) in parts.into_iter().enumerate() {

@@ -13,7 +13,7 @@ fn style() -> Style {
 /// A progress that shows the records half a second after the last of them, and its terminal.
 fn show(records: &[Arc<Record>], rows: u16, columns: u16) -> (Progress, InMemoryTerm) {
     let terminal = InMemoryTerm::new(rows, columns);
-    let mut progress = Progress::new(Box::new(terminal.clone()), style());
+    let mut progress = Progress::new(Box::new(terminal.clone()), style(), Past::new());
     for record in records {
         progress.record(record).unwrap();
     }
@@ -161,7 +161,7 @@ fn hostile_activity_stays_on_its_line() {
 fn a_frame_after_a_shrink_begins_where_the_folded_old_one_began() {
     let terminal = Resizable::default();
     *terminal.size.lock().unwrap() = (24, 80);
-    let mut progress = Progress::new(Box::new(terminal.clone()), style());
+    let mut progress = Progress::new(Box::new(terminal.clone()), style(), Past::new());
     for record in busy(3, 0) {
         progress.record(&record).unwrap();
     }
@@ -181,7 +181,7 @@ fn a_frame_after_a_shrink_begins_where_the_folded_old_one_began() {
 fn an_unchanged_frame_is_not_written_again() {
     let terminal = Resizable::default();
     *terminal.size.lock().unwrap() = (24, 80);
-    let mut progress = Progress::new(Box::new(terminal.clone()), style());
+    let mut progress = Progress::new(Box::new(terminal.clone()), style(), Past::new());
     for record in Script::new("p", &["a"]).shared() {
         progress.record(&record).unwrap();
     }
@@ -201,7 +201,7 @@ fn a_terminal_that_went_away_ends_the_drawing() {
     let terminal = Resizable::default();
     *terminal.size.lock().unwrap() = (24, 80);
     *terminal.gone.lock().unwrap() = true;
-    let mut progress = Progress::new(Box::new(terminal), style());
+    let mut progress = Progress::new(Box::new(terminal), style(), Past::new());
     for record in Script::new("p", &["a"]).shared() {
         progress.record(&record).unwrap();
     }
