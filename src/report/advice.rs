@@ -70,13 +70,42 @@ fn critical<'c>(course: &'c Course<'_>) -> impl Iterator<Item = &'c Row<'c>> {
     course.critical.iter().filter_map(|at| course.rows.get(*at))
 }
 
-/// How many of these rows were at work in the middle of the time in which `row` waited for a place.
+/// How many of these rows were at work for half of the time or more in which `row` waited for a place.
+///
+/// A moment would not do: between the end of one call and the start of the next nobody is at work.
 fn beside(course: &Course<'_>, row: &Row<'_>, of: impl Fn(&Row<'_>) -> bool) -> usize {
-    let middle = row.ready + row.waited() / 2;
-    let works = |other: &&Row<'_>| other.started.is_some_and(|from| from <= middle) && other.ended > middle;
-    course.rows.iter().filter(|other| other.works() && of(other)).filter(works).count()
+    let (from, to) = (row.ready, row.ready + row.waited());
+    let mut changes: Vec<(Duration, i32)> = Vec::new();
+    let mut at_work = |begin: Duration, end: Duration, by: i32| {
+        let (begin, end) = (begin.max(from), end.min(to));
+        if begin < end {
+            changes.extend([(begin, by), (end, -by)]);
+        }
+    };
+    for other in course.rows.iter().filter(|other| other.works() && other.id != row.id && of(other)) {
+        let Some(started) = other.started else { continue };
+        at_work(started, other.ended, 1);
+        for attempt in &other.view.attempts {
+            // Between two attempts it holds no place.
+            at_work(attempt.at, (attempt.at + attempt.retry_in.unwrap_or_default()).min(other.ended), -1);
+        }
+    }
+    changes.sort_unstable();
+    let mut times: BTreeMap<i32, Duration> = BTreeMap::new();
+    let (mut count, mut since) = (0, from);
+    for (at, by) in changes {
+        *times.entry(count).or_default() += at.saturating_sub(since);
+        (count, since) = (count + by, at);
+    }
+    let mut time = Duration::ZERO;
+    let often = times.into_iter().rev().find(|(_, own)| {
+        time += *own;
+        time >= row.waited() / 2
+    });
+    often.and_then(|(count, _)| usize::try_from(count).ok()).unwrap_or(0)
 }
 
+/// Whether all places of the run were taken while a row waited for one.
 fn is_full(course: &Course<'_>, row: &Row<'_>, limit: u32) -> bool {
     beside(course, row, |_| true) >= usize::try_from(limit).unwrap_or(usize::MAX)
 }
@@ -310,6 +339,28 @@ mod tests {
         script.start("a").wait(10.0).ok("a", "x").start("b").wait(10.0).ok("b", "x");
         script.start("c").wait(10.0).ok("c", "x").finish(true, &[]);
         insta::assert_snapshot!(said(&script.records), @"concurrency: 2 calls waited for a place under `limits.concurrency: 1`, which cost the run about 20s of 30s: raise it, as far as the providers and this machine allow.");
+    }
+
+    #[test]
+    fn a_place_that_changes_hands_in_the_middle_of_a_wait_is_no_free_place() {
+        let mut script = narrow(1, &["a", "b", "c"]);
+        script.start("a").wait(10.0).ok("a", "x").wait(0.02).start("b").wait(10.0).ok("b", "x").wait(0.02);
+        script.start("c").wait(10.0).ok("c", "x").finish(true, &[]);
+        assert_eq!(given(&script.records), [("concurrency", 20)]);
+        let mut script = narrow(8, &["each"]);
+        script.expand("each", &["x", "y", "z"]).start("each[0]").wait(10.0).ok("each[0]", "x").wait(0.02);
+        script.start("each[1]").wait(10.0).ok("each[1]", "x").wait(0.02);
+        script.start("each[2]").wait(10.0).ok("each[2]", "x").finish(true, &[]);
+        assert_eq!(given(&script.records), [("own_concurrency", 20)]);
+    }
+
+    #[test]
+    fn a_call_between_two_attempts_holds_no_place() {
+        let mut script = narrow(1, &["a", "b"]);
+        // While `a` waits for its next attempt, `b` could have run: that is not the limit's doing.
+        script.start("a").retry("a", 1, Cause::new("timeout", "x"), 20.0).wait(20.0);
+        script.start("b").wait(5.0).ok("b", "x").ok("a", "x").finish(true, &[]);
+        assert!(!given(&script.records).iter().any(|(code, _)| *code == "concurrency"));
     }
 
     #[test]
