@@ -12,7 +12,7 @@ use super::past::{find, no_such_call, result};
 use super::run::journal_complaint;
 use super::terminal::Terminal;
 use super::{Complaint, exit, secrets};
-use crate::event::{Event, Record};
+use crate::event::{Event, Record, Subject};
 use crate::id::InstanceId;
 use crate::journal::{self, RunState};
 use crate::report::fold::RunView;
@@ -63,37 +63,10 @@ pub fn logs(options: &Logs, terminal: &Terminal) -> Result<u8, Complaint> {
 /// True for a record of the call, or of the one instance of it that is meant.
 fn is_of(record: &Record, call: &str) -> bool {
     let matches = |instance: &InstanceId| instance.call.as_str() == call || instance.to_string() == call;
-    match &record.event {
-        Event::CallStarted { instance, .. }
-        | Event::AttemptFailed { instance, .. }
-        | Event::AttemptFinished { instance, .. }
-        | Event::ModelAsked { instance, .. }
-        | Event::ModelAnswered { instance, .. }
-        | Event::ToolStarted { instance, .. }
-        | Event::ToolEnded { instance, .. }
-        | Event::JobEnded { instance, .. }
-        | Event::SessionExtended { instance, .. }
-        | Event::WorkspaceMade { instance, .. }
-        | Event::SubagentPlanned { within: instance, .. }
-        | Event::CallFinished { instance, .. }
-        | Event::NotificationPosted { instance, .. } => matches(instance),
-        Event::CallExpanded { call: id, .. }
-        | Event::QuestionAsked { call: id, .. }
-        | Event::ConflictsFound { step: id, .. }
-        | Event::QuestionAnswered { call: id, .. } => id.as_str() == call,
-        Event::RunStarted(_)
-        | Event::RunResumed { .. }
-        | Event::ResultsForgotten { .. }
-        | Event::CallProgressed { .. }
-        | Event::CallWaiting { .. }
-        | Event::RequestStarted(_)
-        | Event::RequestFinished(_)
-        | Event::NotificationsDrained { .. }
-        | Event::StopRequested { .. }
-        | Event::Reconciled { .. }
-        | Event::Warned { .. }
-        | Event::NoticeDelivered { .. }
-        | Event::RunFinished(_) => false,
+    match record.event.subject() {
+        Subject::Instance(instance) => matches(instance),
+        Subject::Call(id) => id.as_str() == call,
+        Subject::Run => false,
     }
 }
 

@@ -5,6 +5,7 @@
 //! `--json` and every report are made of these records, so a change of a name
 //! here is a change of the format.
 
+mod kind;
 mod request;
 mod talk;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
 use crate::outcome::{Cause, Outcome, Status};
 use crate::unit::{Tokens, millis};
+pub use kind::Subject;
 pub use request::{RequestFinished, RequestStarted};
 pub use talk::{Exchanged, JobStatus, Memory, ModelAnswer, Thread, ToolAsked};
 

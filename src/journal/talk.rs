@@ -43,48 +43,18 @@ struct Talk {
 impl Talks {
     /// Takes in what is a part of a conversation, or ends one.
     pub(super) fn hear(&mut self, event: &Event) {
-        match event {
-            Event::ModelAnswered { instance, key, answer } => {
-                self.add(instance, Part::Answer, key, event).answered =
-                    answer.calls.is_empty() && !answer.paused;
-            }
-            Event::ToolStarted { instance, key, .. } => {
-                self.add(instance, Part::ToolStart, key, event);
-            }
-            Event::ToolEnded { instance, key, .. } => {
-                self.add(instance, Part::ToolEnd, key, event);
-            }
-            Event::JobEnded { instance, key, .. } => {
-                self.add(instance, Part::Job, key, event);
-            }
-            Event::SessionExtended { instance, exchanged } => {
-                self.sessions.insert(instance.clone(), Arc::new(exchanged.clone()));
-            }
-            Event::CallFinished { instance, outcome, .. } => self.end(instance, outcome.status),
-            Event::RunStarted(_)
-            | Event::RunResumed { .. }
-            | Event::CallExpanded { .. }
-            | Event::ResultsForgotten { .. }
-            | Event::CallStarted { .. }
-            | Event::CallProgressed { .. }
-            | Event::CallWaiting { .. }
-            | Event::RequestStarted(_)
-            | Event::RequestFinished(_)
-            | Event::AttemptFailed { .. }
-            | Event::AttemptFinished { .. }
-            | Event::ModelAsked { .. }
-            | Event::SubagentPlanned { .. }
-            | Event::WorkspaceMade { .. }
-            | Event::NotificationPosted { .. }
-            | Event::NotificationsDrained { .. }
-            | Event::QuestionAsked { .. }
-            | Event::QuestionAnswered { .. }
-            | Event::StopRequested { .. }
-            | Event::Reconciled { .. }
-            | Event::ConflictsFound { .. }
-            | Event::Warned { .. }
-            | Event::NoticeDelivered { .. }
-            | Event::RunFinished(_) => {}
+        if let Event::ModelAnswered { instance, key, answer } = event {
+            self.add(instance, Part::Answer, key, event).answered = answer.calls.is_empty() && !answer.paused;
+        } else if let Event::ToolStarted { instance, key, .. } = event {
+            self.add(instance, Part::ToolStart, key, event);
+        } else if let Event::ToolEnded { instance, key, .. } = event {
+            self.add(instance, Part::ToolEnd, key, event);
+        } else if let Event::JobEnded { instance, key, .. } = event {
+            self.add(instance, Part::Job, key, event);
+        } else if let Event::SessionExtended { instance, exchanged } = event {
+            self.sessions.insert(instance.clone(), Arc::new(exchanged.clone()));
+        } else if let Event::CallFinished { instance, outcome, .. } = event {
+            self.end(instance, outcome.status);
         }
     }
 

@@ -96,67 +96,46 @@ impl Watcher {
     }
 
     fn words(&self, event: &Event) -> Option<(Topic, String, String, Value)> {
-        Some(match event {
-            Event::RunFinished(end) => self.run_ended(end),
-            Event::NotificationPosted { number, instance, status } => (
+        if let Event::RunFinished(end) = event {
+            return Some(self.run_ended(end));
+        }
+        let (topic, title, text, data) = if let Event::NotificationPosted { number, instance, status } = event
+        {
+            (
                 Topic::Background,
                 format!("`{instance}` has ended: {}", status.words()),
                 self.described(&instance.call),
                 json!({"call": instance.to_string(), "number": number, "status": status}),
-            ),
-            Event::CallFinished { instance, outcome, .. } if outcome.status == Status::Blocked => (
+            )
+        } else if let Event::CallFinished { instance, outcome, .. } = event
+            && outcome.status == Status::Blocked
+        {
+            (
                 Topic::Blocked,
                 format!("`{instance}` is blocked"),
                 outcome.cause.as_ref().map(|cause| cause.message.clone()).unwrap_or_default(),
                 json!({"call": instance.to_string(), "cause": outcome.cause}),
-            ),
-            Event::QuestionAsked { call, question } => (
-                Topic::Question,
-                format!("`{call}` asks"),
-                question.clone(),
-                json!({"call": call, "question": question}),
-            ),
-            Event::ConflictsFound { step, count, messages } => {
-                let word = if *count == 1 { "conflict" } else { "conflicts" };
-                let found =
-                    format!("`{step}` found {count} {word}; `fanout show {}` has both sides", self.run);
-                (
-                    Topic::Conflict,
-                    format!("{count} {word}"),
-                    format!("{found}. {}", messages.join("; ")),
-                    json!({"step": step, "count": count, "conflicts": messages}),
-                )
-            }
-            Event::Warned { code, message } if code == BUDGET => {
-                (Topic::Budget, "a budget is nearly used up".to_owned(), message.clone(), json!({}))
-            }
-            Event::RunStarted(_)
-            | Event::RunResumed { .. }
-            | Event::CallExpanded { .. }
-            | Event::ResultsForgotten { .. }
-            | Event::CallStarted { .. }
-            | Event::CallProgressed { .. }
-            | Event::CallWaiting { .. }
-            | Event::RequestStarted(_)
-            | Event::RequestFinished(_)
-            | Event::AttemptFailed { .. }
-            | Event::AttemptFinished { .. }
-            | Event::CallFinished { .. }
-            | Event::NotificationsDrained { .. }
-            | Event::Reconciled { .. }
-            | Event::QuestionAnswered { .. }
-            | Event::ModelAsked { .. }
-            | Event::ModelAnswered { .. }
-            | Event::ToolStarted { .. }
-            | Event::ToolEnded { .. }
-            | Event::JobEnded { .. }
-            | Event::SubagentPlanned { .. }
-            | Event::SessionExtended { .. }
-            | Event::WorkspaceMade { .. }
-            | Event::StopRequested { .. }
-            | Event::NoticeDelivered { .. }
-            | Event::Warned { .. } => return None,
-        })
+            )
+        } else if let Event::QuestionAsked { call, question } = event {
+            let data = json!({"call": call, "question": question});
+            (Topic::Question, format!("`{call}` asks"), question.clone(), data)
+        } else if let Event::ConflictsFound { step, count, messages } = event {
+            let word = if *count == 1 { "conflict" } else { "conflicts" };
+            let found = format!("`{step}` found {count} {word}; `fanout show {}` has both sides", self.run);
+            (
+                Topic::Conflict,
+                format!("{count} {word}"),
+                format!("{found}. {}", messages.join("; ")),
+                json!({"step": step, "count": count, "conflicts": messages}),
+            )
+        } else if let Event::Warned { code, message } = event
+            && code == BUDGET
+        {
+            (Topic::Budget, "a budget is nearly used up".to_owned(), message.clone(), json!({}))
+        } else {
+            return None;
+        };
+        Some((topic, title, text, data))
     }
 
     fn run_ended(&self, end: &RunFinished) -> (Topic, String, String, Value) {

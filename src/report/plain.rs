@@ -42,7 +42,7 @@ struct News<'a> {
 
 impl News<'_> {
     fn body(&self, record: &Record) -> Option<String> {
-        if self.quiet && !is_problem(&record.event) {
+        if self.quiet && !record.event.is_trouble() {
             return None;
         }
         let body = match &record.event {
@@ -208,50 +208,6 @@ impl News<'_> {
 
     fn short(&self, text: &str, width: usize) -> String {
         short(text, width, self.style)
-    }
-}
-
-fn is_problem(event: &Event) -> bool {
-    match event {
-        Event::CallFinished { outcome, .. } => match outcome.status {
-            Status::Ok => outcome.is_empty_success(),
-            // Its own `when` said so: that is the plan at work.
-            Status::Skipped => outcome.cause.as_ref().is_none_or(|cause| cause.code != "when_false"),
-            Status::Failed
-            | Status::TimedOut
-            | Status::Blocked
-            | Status::Refused
-            | Status::InvalidOutput
-            | Status::OverBudget
-            | Status::Cancelled => true,
-        },
-        Event::Warned { .. } | Event::StopRequested { .. } | Event::ConflictsFound { .. } => true,
-        Event::NoticeDelivered { cause, .. } => cause.is_some(),
-        Event::RunFinished(finish) => !finish.success,
-        Event::RunStarted(_)
-        | Event::RunResumed { .. }
-        | Event::CallExpanded { .. }
-        | Event::CallStarted { .. }
-        | Event::CallProgressed { .. }
-        | Event::CallWaiting { .. }
-        | Event::RequestStarted(_)
-        | Event::RequestFinished(_)
-        | Event::ResultsForgotten { .. }
-        | Event::AttemptFinished { .. }
-        | Event::AttemptFailed { .. }
-        | Event::ModelAsked { .. }
-        | Event::ModelAnswered { .. }
-        | Event::ToolStarted { .. }
-        | Event::ToolEnded { .. }
-        | Event::JobEnded { .. }
-        | Event::SubagentPlanned { .. }
-        | Event::SessionExtended { .. }
-        | Event::WorkspaceMade { .. }
-        | Event::NotificationPosted { .. }
-        | Event::NotificationsDrained { .. }
-        | Event::QuestionAsked { .. }
-        | Event::QuestionAnswered { .. }
-        | Event::Reconciled { .. } => false,
     }
 }
 

@@ -45,53 +45,25 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub(super) fn of(event: &Event) -> Option<Trouble> {
-        match event {
-            Event::CallFinished { instance, outcome, .. } => {
-                let bad = !matches!(outcome.status, Status::Ok | Status::Skipped | Status::Cancelled);
-                let why = outcome.cause.as_ref().map_or("", |cause| cause.message.as_str());
-                bad.then(|| Trouble {
-                    mark: Some(outcome.status),
-                    text: format!("{instance} {}: {why}", outcome.status.words()),
-                })
-            }
-            Event::ConflictsFound { step, count, messages } => {
-                let first = messages.first().map(String::as_str).unwrap_or_default();
-                let more = count.saturating_sub(1);
-                let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-                Some(Trouble { mark: None, text: format!("{step}: conflict: {first}{more}") })
-            }
-            Event::Warned { message, .. } => Some(Trouble { mark: None, text: message.clone() }),
-            Event::StopRequested { message, .. } => Some(Trouble { mark: None, text: message.clone() }),
-            Event::NoticeDelivered { topic, to, cause: Some(cause), .. } => {
-                Some(Trouble { mark: None, text: not_told(topic, to, cause) })
-            }
-            Event::RunStarted(_)
-            | Event::NoticeDelivered { .. }
-            | Event::RunResumed { .. }
-            | Event::CallExpanded { .. }
-            | Event::CallStarted { .. }
-            | Event::CallProgressed { .. }
-            | Event::CallWaiting { .. }
-            | Event::RequestStarted(_)
-            | Event::RequestFinished(_)
-            | Event::ResultsForgotten { .. }
-            | Event::AttemptFinished { .. }
-            | Event::AttemptFailed { .. }
-            | Event::ModelAsked { .. }
-            | Event::ModelAnswered { .. }
-            | Event::ToolStarted { .. }
-            | Event::ToolEnded { .. }
-            | Event::JobEnded { .. }
-            | Event::SubagentPlanned { .. }
-            | Event::SessionExtended { .. }
-            | Event::WorkspaceMade { .. }
-            | Event::NotificationPosted { .. }
-            | Event::NotificationsDrained { .. }
-            | Event::QuestionAsked { .. }
-            | Event::QuestionAnswered { .. }
-            | Event::Reconciled { .. }
-            | Event::RunFinished(_) => None,
+        if let Event::CallFinished { instance, outcome, .. } = event {
+            let bad = !matches!(outcome.status, Status::Ok | Status::Skipped | Status::Cancelled);
+            let why = outcome.cause.as_ref().map_or("", |cause| cause.message.as_str());
+            let text = format!("{instance} {}: {why}", outcome.status.words());
+            return bad.then_some(Trouble { mark: Some(outcome.status), text });
         }
+        let text = if let Event::ConflictsFound { step, count, messages } = event {
+            let first = messages.first().map(String::as_str).unwrap_or_default();
+            let more = count.saturating_sub(1);
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            format!("{step}: conflict: {first}{more}")
+        } else if let Event::Warned { message, .. } | Event::StopRequested { message, .. } = event {
+            message.clone()
+        } else if let Event::NoticeDelivered { topic, to, cause: Some(cause), .. } = event {
+            not_told(topic, to, cause)
+        } else {
+            return None;
+        };
+        Some(Trouble { mark: None, text })
     }
 }
 
