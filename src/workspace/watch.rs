@@ -4,7 +4,7 @@
 //! looks was changed by one of those that were at work then, or by somebody outside.
 //!
 //! Invariants: only files whose size, times or place on the disk changed are read; the folder
-//! is never written to. What cannot be seen this way: which of several calls wrote a file that
+//! is never written to; a file that fanout's own output goes to is nobody's work. What cannot be seen this way: which of several calls wrote a file that
 //! changed once, what was overwritten between two looks, and what git ignores.
 
 use std::collections::{BTreeMap, HashMap};
@@ -42,6 +42,8 @@ pub struct Watch {
     root: PathBuf,
     /// Where versions are kept.
     keep: PathBuf,
+    /// Files that are passed over, by device and place.
+    own: Vec<(u64, u64)>,
     state: Mutex<State>,
 }
 
@@ -77,7 +79,7 @@ struct Write {
 impl Watch {
     /// Watches the folder that a call works in: its repository, or itself.
     pub fn new(cwd: &Path, keep: PathBuf) -> Watch {
-        Watch { root: root_of(cwd), keep, state: Mutex::default() }
+        Watch { root: root_of(cwd), keep, own: own_output(), state: Mutex::default() }
     }
 
     /// A call begins.
@@ -156,7 +158,7 @@ impl Watch {
             .build();
         for entry in walk.flatten() {
             let Ok(meta) = entry.metadata() else { continue };
-            if !meta.is_file() {
+            if !meta.is_file() || self.own.contains(&(meta.dev(), meta.ino())) {
                 continue;
             }
             if files.len() >= MOST_FILES {
@@ -173,6 +175,12 @@ impl Watch {
         }
         Some(files)
     }
+}
+
+/// The files that this process's standard output and standard error go to: `fanout run … > out.txt`.
+fn own_output() -> Vec<(u64, u64)> {
+    let streams = ["/dev/stdout", "/dev/stderr"].into_iter().filter_map(|stream| fs::metadata(stream).ok());
+    streams.map(|file| (file.dev(), file.ino())).collect()
 }
 
 /// The latest two writes of a file that were not both one call's, if they may have crossed.
@@ -254,6 +262,20 @@ mod tests {
         assert_eq!(races[0].path, "f");
         folder.watch.enter("c");
         assert_eq!(folder.watch.leave("c"), [], "it is told once");
+    }
+
+    #[test]
+    fn a_file_that_is_passed_over_is_nobodys() {
+        let mut folder = Folder::new();
+        folder.write("zero");
+        let meta = fs::metadata(folder.dir.path().join("f")).unwrap();
+        folder.watch.own.push((meta.dev(), meta.ino()));
+        folder.watch.enter("a");
+        folder.watch.enter("b");
+        folder.write("one");
+        assert_eq!(folder.watch.leave("a"), []);
+        folder.write("two!");
+        assert_eq!(folder.watch.leave("b"), []);
     }
 
     #[test]

@@ -545,3 +545,16 @@ fn what_two_calls_have_both_written_is_a_conflict_of_the_step_that_reads_them() 
     let result: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(result["reconcile"]["json"]["conflicts"], serde_json::json!([]), "c took no part in it");
 }
+
+#[test]
+fn the_file_that_a_runs_own_output_goes_to_is_written_by_nobody_else() {
+    let folder = Folder::with_plan(
+        "calls:\n  each: { for_each: [1, 2, 3, 4], run: 'echo {{ item }}; sleep 0.{{ item }}' }\n",
+    );
+    let file = |name: &str| std::fs::File::create(folder.path().join(name)).unwrap();
+    let mut run = folder.fanout(&["run", "plan.yaml", "--json"]);
+    assert!(run.stdout(file("out.txt")).stderr(file("err.txt")).status().unwrap().success());
+    let events = crate::support::parse_lines(&folder.read("out.txt"));
+    let told: Vec<_> = events.iter().filter(|event| event["code"] == "file_race").collect();
+    assert!(events.len() > 8 && told.is_empty(), "{told:?}");
+}
