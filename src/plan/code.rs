@@ -73,9 +73,6 @@ codes! {
     TEMPLATE_SHELL = "E0408", "a value where a shell would not keep it apart from its own text";
     TEMPLATE_LEFT_OUT = "E0409", "a part of Jinja that this language leaves out";
     TEMPLATE_NOT_ALLOWED = "E0410", "a template where only plain text can stand";
-
-    // The contract has it, this version does not.
-    NOT_BUILT = "E0501", "a capability that is not built yet";
 }
 
 #[cfg(test)]

@@ -32,7 +32,6 @@ mod schema;
 mod suggest;
 pub mod template;
 mod tool;
-mod unbuilt;
 pub mod workspace;
 pub mod yaml;
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::graph::sample::{self, Sample, command_agent, model_agent, span, strategy};
-use crate::plan::code::{IMPOSSIBLE, NOT_BUILT};
+use crate::plan::code::IMPOSSIBLE;
 use crate::plan::{
     Accept, AgentKind, Check, Command, Environment, Expand, Format, Given, Include, OnError, Quantity,
     Repeat, Require, Strategy, load_text,
@@ -762,18 +762,16 @@ fn docs_and_table_tell_the_same_lints() {
     assert_eq!(headings, table);
 }
 
-/// What is said in CI about a plan text, next to a file `team-agents.yaml`; `None` where it
-/// uses what is in the contract but not built yet.
-fn said_about(text: &str) -> Option<Vec<Diagnostic>> {
+/// What is said in CI about a plan text, next to a file `team-agents.yaml`.
+fn said_about(text: &str) -> Vec<Diagnostic> {
     let folder = tempfile::tempdir().unwrap();
     let team = "agents: { reviewer: { model: anthropic/claude-sonnet-5 } }\nvars: { depth: 3 }\n";
     std::fs::write(folder.path().join("team-agents.yaml"), team).unwrap();
     let key = ("ANTHROPIC_API_KEY".to_owned(), "x".to_owned());
     let given = Given { environment: Environment { vars: [key].into() }, ..Given::default() };
     let loaded = load_text(text, &folder.path().join("plan.yaml"), &given);
-    let unbuilt = loaded.diagnostics.iter().all(|fault| fault.code == NOT_BUILT);
-    assert!(loaded.plan.is_some() || unbuilt, "{text}\n{:#?}", loaded.diagnostics);
-    loaded.plan.map(|plan| findings(&plan, true))
+    let plan = loaded.plan.unwrap_or_else(|| panic!("{text}\n{:#?}", loaded.diagnostics));
+    findings(&plan, true)
 }
 
 #[test]
@@ -810,7 +808,7 @@ calls:
       diff each function against {{ vars.good }} and report which changed.
 "#,
     );
-    assert_eq!(found, Some(Vec::new()));
+    assert_eq!(found, []);
 }
 
 #[test]
@@ -821,10 +819,9 @@ fn every_example_of_the_docs_is_as_wrong_and_as_right_as_it_says() {
             section.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         let [wrong, right] = examples[..] else { panic!("{} has {} examples", row.code, examples.len()) };
         assert!(wrong.starts_with("# wrong\n") && right.starts_with("# right\n"), "{}", row.code);
-        if let Some(found) = said_about(wrong) {
-            assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), [row.code], "{wrong}");
-        }
-        assert_eq!(said_about(right).unwrap_or_default(), [], "{right}");
+        let found = said_about(wrong);
+        assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), [row.code], "{wrong}");
+        assert_eq!(said_about(right), [], "{right}");
     }
 }
 

@@ -123,7 +123,7 @@ impl Scope<'_> {
 
 /// Checks a plan. `None` only where nothing more could be said.
 pub(super) fn plan(load: &mut Load<'_>, mut file: PlanFile, place: &Place) -> Option<Checked> {
-    top::refuse_unbuilt(&file, load);
+    top::refuse_future(&file, load);
     let merged = include::merge(load, &mut file, place);
     let places = places::of(&file, &merged);
     let vars = vars::resolve(load, merged.vars, place);

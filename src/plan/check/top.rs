@@ -9,29 +9,19 @@ use crate::plan::diagnostic::Diagnostic;
 use crate::plan::file::{AtEndWord, LimitsFile, PlanFile, ReportFile, RequireCount, RequireFile};
 use crate::plan::load::Load;
 use crate::plan::read::Key;
-use crate::plan::{AtEnd, Limits, Quantity, Require, code, unbuilt};
+use crate::plan::{AtEnd, Limits, Quantity, Require, code};
 
 /// Calls at once, where the plan says nothing.
 const CONCURRENCY: u32 = 8;
 /// Calls in all, where the plan says nothing.
 const CALLS: u32 = 1_000;
 
-/// Refuses what is not built yet, and languages of the future.
-pub(super) fn refuse_unbuilt(file: &PlanFile, load: &mut Load<'_>) {
+/// Refuses languages of the future.
+pub(super) fn refuse_future(file: &PlanFile, load: &mut Load<'_>) {
     if let Some(version) = file.version.as_ref().filter(|version| version.value != 1) {
         let message =
             format!("this is version {} of the language; this fanout reads version 1", version.value);
         load.fault(Diagnostic::error(code::OUT_OF_RANGE, version.at, message).help("write `version: 1`"));
-    }
-    let limits = file.limits.as_ref().map(|limits| &limits.value);
-    let limits = limits.map_or_else(Vec::new, |limits| {
-        let detach = limits.background.as_ref().filter(|word| word.value == AtEndWord::Detach);
-        vec![(detach.map(|field| field.at), unbuilt::DETACH)]
-    });
-    for (at, row) in limits {
-        if let Some(at) = at {
-            load.fault(row.refuse(at));
-        }
     }
 }
 
@@ -52,7 +42,7 @@ pub(super) fn limits(load: &mut Load<'_>, file: Key<LimitsFile>) -> Limits {
         budget: budget::read(load, tokens, cost),
         depth: depth.map_or(DEPTH, |depth| depth.value),
         background: match background.map(|word| word.value) {
-            None | Some(AtEndWord::Wait | AtEndWord::Detach) => AtEnd::Wait,
+            None | Some(AtEndWord::Wait) => AtEnd::Wait,
             Some(AtEndWord::Cancel) => AtEnd::Cancel,
         },
     }

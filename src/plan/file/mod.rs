@@ -194,8 +194,6 @@ words! {
         Wait = "wait",
         /// Cancels them.
         Cancel = "cancel",
-        /// Leaves them running.
-        Detach = "detach",
     }
 }
 

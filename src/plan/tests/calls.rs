@@ -183,3 +183,19 @@ fn ids_that_could_be_paths_or_look_like_others_are_refused() {
         assert!(found[0].starts_with(&format!("2:3: E0201 `{id}` cannot be an id")), "{found:?}");
     }
 }
+
+#[test]
+fn what_is_switched_off_is_allowed() {
+    plan(&call("run: x\nisolation: shared\nsandbox: off\ncache: false"));
+    plan(&call("run: x\nsandbox: { mode: off }"));
+    plan(
+        "agents: { x: { tools: [] } }\nreport: { json: out.json, markdown: out.md }\nlimits: { background: cancel }\ncalls: { a: { run: x } }",
+    );
+}
+
+#[test]
+fn no_call_outlives_its_run() {
+    let said = lines(&read("limits: { background: detach }\ncalls: { a: { run: x, background: true } }\n"));
+    let [one] = said.as_slice() else { panic!("{said:?}") };
+    assert!(one.starts_with("1:23: E0302 ") && one.contains("`wait`") && one.contains("`cancel`"), "{one}");
+}

@@ -17,7 +17,6 @@ mod reconcile;
 mod sandbox;
 mod sessions;
 mod tour;
-mod unbuilt;
 mod vars;
 
 /// A key in the environment, so that every call has a model.

@@ -40,7 +40,7 @@ fn the_smallest_plan_has_every_default() {
     assert_eq!(model.models[0].to_string(), "anthropic/claude-sonnet-5");
 }
 
-/// The second example, without the tools and the strategy that are not built yet.
+/// The second example, without its tools and its strategy.
 const TOUR: &str = "version: 1
 name: failing-login-test
 goal: Find which change broke auth/login.test.ts:42 since {{ vars.good }} and whether to revert it.
