@@ -110,6 +110,11 @@ pub(crate) fn measure(rows: &[Value], out: &mut impl Write) -> Result<(), Stop> 
     line(out, "  its precision", ours.iter().map(Score::precision))?;
     line(out, "  its recall", ours.iter().map(Score::recall))?;
 
+    let perfect: Vec<Groups> = pulls.iter().map(by_label).collect();
+    let most = each(&|pull, at| kept(pull, &perfect[at], DEFAULT_AGREE));
+    line(out, "perfect grouping, kept when 4 tools agree", most.iter().map(Score::f1))?;
+    line(out, "  its recall", most.iter().map(Score::recall))?;
+
     let (folded, chosen) = cross_validated(&pulls, &judges, &merged);
     line(out, "merge, settings chosen on other folds", folded.into_iter())?;
     let cubed = |groups: &[Groups]| -> Vec<f64> {
@@ -291,6 +296,19 @@ pub(crate) fn merged(
     let items = result.json["items"].as_array().map_or(&[][..], Vec::as_slice);
     let group = |item: &Value| item["members"].as_array().into_iter().flatten().filter_map(member).collect();
     Ok(items.iter().map(group).collect())
+}
+
+/// The labels themselves as groups; what means no issue stands alone.
+fn by_label(pull: &Pull) -> Groups {
+    let mut groups: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut alone = Vec::new();
+    for (at, finding) in pull.findings.iter().enumerate() {
+        match finding.golden.first() {
+            Some(issue) => groups.entry(*issue).or_default().push(at),
+            None => alone.push(vec![at]),
+        }
+    }
+    groups.into_values().chain(alone).collect()
 }
 
 /// The simple way: words in common of all words, average linkage, joined from .08 on.

@@ -11,7 +11,8 @@ use super::{Complaint, past};
 use crate::outcome::Outcome;
 use crate::reconcile::reconcile;
 use crate::report::fold::RunView;
-use crate::report::sanitise;
+use crate::report::style::{Style, Tone};
+use crate::report::{results, sanitise};
 use crate::unit::human_duration;
 
 /// `fanout compare`.
@@ -63,7 +64,7 @@ fn runs(then: &RunView, now: &RunView, output: Output, terminal: &Terminal) -> R
             });
             super::past::document(&whole, output)
         }
-        Output::Text => format!("{}\n", sanitise::text(&table(&pairs, [&name(then), &name(now)]), &style)),
+        Output::Text => table(&pairs, [&name(then), &name(now)], &style),
         Output::Markdown => markdown(&pairs, [&name(then), &name(now)]),
     };
     terminal.out(&text).map_err(|error| Complaint::output(&error))?;
@@ -126,26 +127,44 @@ impl Pair<'_> {
 }
 
 /// Lines of a change that are shown of one call.
-const LINES: usize = 12;
+const LINES: usize = 40;
+/// Columns that the change of a call stands further in.
+const INDENT: usize = 4;
 
-fn table(pairs: &[Pair<'_>], [then, now]: [&str; 2]) -> String {
+fn table(pairs: &[Pair<'_>], [then, now]: [&str; 2], style: &Style) -> String {
     let same = pairs.iter().filter(|pair| pair.change() == "same").count();
-    let mut lines = vec![format!("{then} → {now}: {same} of {} the same", pairs.len())];
+    let head = format!("{then} → {now}: {same} of {} the same", pairs.len());
+    let mut lines = vec![style.paint(Tone::Strong, sanitise::short(&head, style.width, style))];
     // What changed comes first: that is what one looks for.
     let (same, changed): (Vec<&Pair<'_>>, Vec<&Pair<'_>>) =
         pairs.iter().partition(|pair| pair.change() == "same");
     let width = pairs.iter().map(|pair| pair.name.chars().count()).max().unwrap_or(0).min(32);
     for pair in changed.iter().chain(&same) {
         let [time, money] = pair.figures();
-        let row = format!("  {:<width$}  {}  {time}  {money}", pair.name, pair.change());
-        lines.push(row.trim_end().to_owned());
-        let diff = pair.lines();
-        lines.extend(diff.iter().take(LINES).map(|line| format!("      {line}")));
-        if diff.len() > LINES {
-            lines.push(format!("      … {} more lines", diff.len() - LINES));
+        let change = pair.change();
+        let row = format!("  {:<width$}  {change}  {time}  {money}", pair.name);
+        let row =
+            sanitise::cut(&sanitise::text(row.trim_end(), style).replace('\n', " "), style.width, style);
+        lines.push(if change == "same" { style.paint(Tone::Dim, row) } else { row });
+        if let (Some(one), Some(other)) = (pair.then, pair.now)
+            && change != "same"
+        {
+            let narrower = Style { width: style.width.saturating_sub(INDENT), ..*style };
+            let texts = [one, other].map(|outcome| outcome.output.text.trim_end());
+            let rows = results::render_beside([then, now], texts, &narrower);
+            lines.extend(
+                rows.iter()
+                    .take(LINES)
+                    .map(|row| format!("{}{row}", " ".repeat(INDENT)).trim_end().to_owned()),
+            );
+            if rows.len() > LINES {
+                let more =
+                    format!("{}{} {} more lines", " ".repeat(INDENT), style.ellipsis(), rows.len() - LINES);
+                lines.push(style.paint(Tone::Dim, more));
+            }
         }
     }
-    lines.join("\n")
+    lines.join("\n") + "\n"
 }
 
 fn markdown(pairs: &[Pair<'_>], [then, now]: [&str; 2]) -> String {

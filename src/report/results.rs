@@ -100,5 +100,10 @@ pub fn render_computed(result: &serde_json::Value, text: &str, style: &Style) ->
     rows
 }
 
+/// Two texts beside each other with what differs marked, in rows; a unified diff where it is too narrow.
+pub fn render_beside(names: [&str; 2], texts: [&str; 2], style: &Style) -> Vec<String> {
+    computed::beside(names, texts, style)
+}
+
 #[cfg(test)]
 mod tests;

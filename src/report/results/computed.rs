@@ -54,6 +54,21 @@ pub(super) fn rows(result: &Value, text: &str, style: &Style) -> Vec<String> {
     page.finish().lines().map(str::to_owned).collect()
 }
 
+/// Two texts beside each other, or as a unified diff where it is too narrow; empty where they are too long.
+pub(super) fn beside(names: [&str; 2], texts: [&str; 2], style: &Style) -> Vec<String> {
+    let mut page = Page::new(style);
+    let values = texts.map(Value::from);
+    let group = |(name, value): (&&str, _)| compare::Group {
+        size: 1,
+        who: (*name).to_owned(),
+        first: &Value::Null,
+        value,
+    };
+    let groups: Vec<compare::Group<'_>> = names.iter().zip(&values).map(group).collect();
+    sides::write(&mut page, &groups);
+    page.finish().lines().map(str::to_owned).collect()
+}
+
 impl<'a> Told<'a> {
     /// Writes the result; false where its shape is not known.
     fn write(&self, page: &mut Page<'_>) -> bool {

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::cell::{Cell, row};
-use super::compare::room;
+use super::compare::{quote, room};
 use super::{Told, counted, list, more, number, string, title};
-use crate::report::results::page::{Extent, Page};
+use crate::report::results::page::Page;
 use crate::report::style::Tone;
 
 /// Candidates listed.
@@ -36,7 +36,7 @@ pub(super) fn write(page: &mut Page<'_>, told: &Told<'_>) -> bool {
             );
             let value = winner.get("value").unwrap_or(&Value::Null);
             let value = value.as_str().map_or_else(|| format!("{value:#}"), str::to_owned);
-            page.body(4, &value, &Extent { lines: LINES, rest: "the JSON result has all of it" });
+            quote(page, &value, LINES);
         }
         _ => page.entry(0, Tone::Warn, "!", "nobody may win: every candidate's check failed"),
     }

@@ -104,7 +104,7 @@ fn groups(page: &mut Page<'_>, groups: &[Group<'_>], all: usize, texts: bool) {
         };
         bars::write(page, 0, &[choice]);
         match group.value.as_str() {
-            Some(text) if texts => quote(page, text),
+            Some(text) if texts => quote(page, text, LINES),
             _ => row(page, 4, "", &[(Cell::line(None, &shown(group.value), page.style), room(page, 4))]),
         }
     }
@@ -125,13 +125,13 @@ pub(super) fn heading(at: usize, group: &Group<'_>, groups: &[Group<'_>]) -> Str
 }
 
 /// The first lines of an answer, wrapped.
-fn quote(page: &mut Page<'_>, text: &str) {
+pub(super) fn quote(page: &mut Page<'_>, text: &str, shown: usize) {
     let lines: Vec<&str> = text.trim_end().lines().skip_while(|line| line.trim().is_empty()).collect();
-    for line in lines.iter().take(LINES) {
+    for line in lines.iter().take(shown) {
         let cell = Cell::verbatim(None, crate::report::sanitise::prefix(line, super::VALUE), page.style);
         row(page, 4, "", &[(cell, room(page, 4))]);
     }
-    more(page, 4, lines.len(), LINES, "line");
+    more(page, 4, lines.len(), shown, "line");
 }
 
 pub(super) fn room(page: &Page<'_>, indent: usize) -> usize {
