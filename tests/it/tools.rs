@@ -153,6 +153,52 @@ fn a_job_that_outlasts_its_agent_ends_with_it_and_the_agent_is_told_before() {
 }
 
 #[test]
+fn a_subagent_in_the_background_and_a_job_of_its_own_are_each_told_once_over_retried_requests() {
+    let provider = Provider::start();
+    let rest = "calls: { work: { prompt: Build. } }";
+    let folder = Folder::with_plan(&plan("anthropic", &provider, "[agent, background_run]", rest));
+    let gate = gate(&folder);
+    let wanted = json!({
+        "subagent_type": "helper", "description": "Helps", "prompt": "Help with it.", "run_in_background": true,
+    });
+    let busy = || Script::error(529, "overloaded_error", "later");
+    let scripts = Mutex::new([
+        VecDeque::from([
+            Script::text("").call("agent", &wanted),
+            Script::text("Nothing else to do."),
+            busy(),
+            Script::text("It is built."),
+        ]),
+        VecDeque::from([
+            Script::text("").call("background_run", &json!({"command": "cat gate; echo built"})),
+            Script::text("It is being built."),
+            busy(),
+            Script::text("Helped."),
+        ]),
+    ]);
+    let helps = |request: &Request| request.prompt().contains("Help with it.");
+    provider.answer(move |request| {
+        let whose = usize::from(helps(request));
+        if whose == 1 && answers(request) == 1 {
+            open(&gate);
+        }
+        scripts.lock().unwrap()[whose].pop_front().unwrap()
+    });
+    let (events, ran) = run(&folder, &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
+    assert_eq!(output(&events, "work"), json!("It is built."));
+    let requests = provider.requests();
+    for (helper, end) in [(false, "Helped."), (true, "built")] {
+        let own: Vec<&Request> = requests.iter().filter(|request| helps(request) == helper).collect();
+        let told: Vec<usize> =
+            own.iter().map(|one| one.prompt().matches("<background-results>").count()).collect();
+        assert_eq!(told, [0, 0, 1, 1], "helper: {helper}");
+        assert!(own[3].prompt().contains(end), "helper: {helper}: {}", own[3].prompt());
+        assert_eq!(own[2].json["messages"], own[3].json["messages"]);
+    }
+}
+
+#[test]
 fn a_background_command_that_failed_is_not_told_as_completed_and_one_that_is_not_allowed_never_starts() {
     let provider = Provider::start();
     let rest = "calls: { work: { prompt: Build. } }";
