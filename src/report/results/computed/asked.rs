@@ -25,7 +25,7 @@ pub(super) fn synthesis(page: &mut Page<'_>, told: &Told<'_>) -> bool {
     facts.extend(conflicts(told));
     told.headline(page, facts);
     page.blank();
-    page.body(0, answer, &Extent { lines: LINES, rest: "the JSON result has all of it" });
+    page.prose(0, answer, &Extent { lines: LINES, rest: "the JSON result has all of it" });
     if !claims.is_empty() {
         title(page, Tone::Strong, "Rests on");
     }
