@@ -46,8 +46,8 @@ pub enum Command {
     Graph(Graph),
     /// Show a plan with every default filled in, its turns, and how many calls it can make.
     Explain(Explain),
-    /// Print the JSON Schema of the plan language, for editors.
-    Schema,
+    /// Print the JSON Schema of the plan language, for editors, or of the result of a run.
+    Schema(Schema),
     /// Write a starter plan.
     Init(Init),
     /// Say which agents, keys and servers are usable here, and what to do about the others.
@@ -262,6 +262,14 @@ pub struct Graph {
     /// How to draw it.
     #[arg(long, short, value_enum, default_value_t = Drawing::Text, value_name = "FORMAT")]
     pub format: Drawing,
+}
+
+/// `fanout schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// The schema of what `--output json` prints of a run, instead of that of plans.
+    #[arg(long)]
+    pub result: bool,
 }
 
 /// How to draw a graph.

@@ -133,8 +133,11 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             })?;
             Ok(0)
         }
-        Command::Schema => {
-            out(&format!("{:#}\n", crate::plan::schema()))?;
+        Command::Schema(options) => {
+            out(&match options.result {
+                true => crate::report::result_json::SCHEMA.to_owned(),
+                false => format!("{:#}\n", crate::plan::schema()),
+            })?;
             Ok(0)
         }
         Command::Init(options) => {

@@ -1,4 +1,5 @@
-//! The whole result of a run as one JSON document; docs/result.md describes every field.
+//! The whole result of a run as one JSON document; docs/result.md and `result.schema.json` describe
+//! every field.
 //!
 //! Invariants: [`VERSION`] changes when a field changes its meaning or goes; outputs
 //! are whole and verbatim; no outcome is summed up into another.
@@ -16,6 +17,9 @@ use crate::outcome::{Cause, Changes, Status, Usage};
 
 /// The version of the document's shape.
 pub const VERSION: u32 = 1;
+
+/// The document's JSON Schema, as it is published (`fanout schema --result`).
+pub const SCHEMA: &str = include_str!("result.schema.json");
 
 /// The document as text, indented, with a newline at its end.
 ///
@@ -253,6 +257,55 @@ mod tests {
     #[test]
     fn a_mixed_run_as_a_document() {
         insta::assert_json_snapshot!(document(&RunView::of(&sample::mixed())));
+    }
+
+    /// The schema with nothing allowed that it does not name, so that a field cannot be forgotten.
+    fn strict(schema: &mut Value) {
+        if let Value::Object(fields) = schema {
+            let closed = fields.get("properties").is_some_and(Value::is_object);
+            if closed && fields.get("type") == Some(&json!("object")) {
+                fields.insert("additionalProperties".to_owned(), json!(false));
+            }
+        }
+        match schema {
+            Value::Object(fields) => fields.values_mut().for_each(strict),
+            Value::Array(items) => items.iter_mut().for_each(strict),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn every_document_fits_the_schema_and_no_field_is_missing_from_it() {
+        let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        assert_eq!(schema["properties"]["version"]["const"], VERSION);
+        strict(&mut schema);
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        let mut cut = sample::mixed();
+        cut.truncate(6);
+        let mut empty = Script::new("p", &["each"]);
+        let runs = [
+            sample::ok(),
+            sample::mixed(),
+            sample::dead(),
+            sample::hostile(),
+            sample::talk(),
+            cut,
+            empty.expand("each", &[]).records.clone(),
+            Vec::new(),
+        ];
+        for (at, records) in runs.iter().enumerate() {
+            let document = document(&RunView::of(records));
+            let errors: Vec<String> = validator
+                .iter_errors(&document)
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert!(errors.is_empty(), "run {at}: {errors:#?}");
+        }
+        let mut other = document(&RunView::of(&sample::ok()));
+        other["calls"][0]["state"] = json!("gone");
+        assert!(!validator.is_valid(&other));
+        other["calls"][0].as_object_mut().unwrap().remove("state");
+        assert!(!validator.is_valid(&other));
     }
 
     #[test]

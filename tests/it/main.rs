@@ -30,6 +30,7 @@ mod prompts;
 #[path = "../provider/mod.rs"]
 mod provider;
 mod real_programs;
+mod recording;
 mod replayed;
 mod reports;
 mod resumed;

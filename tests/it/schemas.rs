@@ -45,6 +45,51 @@ fn hostile() -> Folder {
 }
 
 #[test]
+fn results_are_valid_by_their_own_schema() {
+    let folder = hostile();
+    let schema: Value =
+        serde_json::from_str(&folder.run(&["schema", "--result"]).expect_code(0).out).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let result = folder.run(&["show", "-o", "json"]).expect_code(0).out;
+    let result: Value = serde_json::from_str(&result).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&result).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    assert!(result["calls"].as_array().is_some_and(|calls| calls.len() == 6), "{result:#}");
+}
+
+/// The files of `fanout init --ci`, in a repository where one of them is included.
+fn workflows() -> Folder {
+    let folder = Folder::new();
+    folder.run(&["init", "--ci", "github", "plans/audit.yaml"]).expect_code(0);
+    folder.run(&["init", "--ci", "gitlab", "plans/audit.yaml"]).expect_code(0);
+    folder
+}
+
+#[test]
+fn workflows_for_ci_are_valid_by_the_schemas_of_github_and_gitlab() {
+    let Some(check) = installed("python/bin/check-jsonschema") else { return };
+    let folder = workflows();
+    for (schema, file) in [
+        ("vendor.github-workflows", ".github/workflows/fanout.yml"),
+        ("vendor.gitlab-ci", ".gitlab-ci.fanout.yml"),
+    ] {
+        let check = |file: &str| {
+            let mut command = Command::new(&check);
+            command.args(["--builtin-schema", schema]).current_dir(folder.path());
+            if schema == "vendor.gitlab-ci" {
+                command.args(["--data-transform", "gitlab-ci"]);
+            }
+            let out = command.arg(file).output().unwrap();
+            (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned())
+        };
+        let (valid, said) = check(file);
+        assert!(valid, "{file}: {said}");
+        folder.write("wrong.yml", &folder.read(file).replace("timeout", "timeoutt"));
+        assert!(!check("wrong.yml").0, "{schema} sees nothing");
+    }
+}
+
+#[test]
 fn junit_is_valid_by_the_schema_of_jenkins() {
     let (Some(python), Some(schema)) =
         (installed("python/bin/python"), installed("schemas/jenkins-junit-10.xsd"))
