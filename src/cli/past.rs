@@ -47,6 +47,7 @@ pub fn show(options: &Show, terminal: &Terminal) -> Result<u8, Complaint> {
     }
     let mut view = super::report::view(&past.records, &redactor);
     view.live = past.state == RunState::Running;
+    view.tick(jiff::Timestamp::now());
     match &options.call {
         None => out(&result(&view, options.output, terminal))?,
         Some(call) if options.raw => out(&raw(&view, call, &output)?)?,

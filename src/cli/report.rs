@@ -27,6 +27,7 @@ pub fn report(options: &Report, terminal: &Terminal) -> Result<u8, Complaint> {
     }
     let mut view = view(&past.records, &secrets::of_run(&folder));
     view.live = past.state == RunState::Running;
+    view.tick(jiff::Timestamp::now());
     let text = text(&view, options.format)?;
     let file = match (&options.output, options.open) {
         (Some(file), _) => file.clone(),

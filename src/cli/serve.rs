@@ -150,7 +150,11 @@ async fn answer(mut stream: TcpStream, front: &http::Front, shown: &Shown) {
     let Ok(Ok(head)) = tokio::time::timeout(PATIENCE, http::head(&mut stream)).await else { return };
     let (answer, with_body) = match front.asked(&head) {
         Ok((asked, with_body)) => match asked {
-            Asked::Page => (Answer::page(html::render_live(&shown.view())), with_body),
+            Asked::Page => {
+                let mut view = shown.view();
+                view.tick(jiff::Timestamp::now());
+                (Answer::page(html::render_live(&view)), with_body)
+            }
             Asked::News if with_body => return tell(stream, shown).await,
             Asked::News => (Answer::news(), false),
         },

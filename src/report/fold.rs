@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use call::{AttemptView, CallView, InstanceView, State};
+pub use call::{AttemptView, CallView, InstanceView, Standing, State};
 pub use part::{NotificationView, QuestionView, ReconciledView, StopView, Tally, TurnView, WarningView};
 pub use provider::ProviderView;
 pub use talk::{Said, StepView};
@@ -198,6 +198,20 @@ impl RunView {
     /// What is said of an instance that has no outcome though it started.
     pub fn open_word(&self) -> &'static str {
         if self.running_now() { "still at work" } else { "did not end" }
+    }
+
+    /// What is said of a call that nothing happened to.
+    pub fn untouched_word(&self) -> &'static str {
+        if self.running_now() { "not reached yet" } else { "never reached" }
+    }
+
+    /// Takes the present into account: a run that a process is at takes time while nothing is recorded.
+    /// Of a resumed one, pauses are not known from here, and its last record has to do.
+    pub fn tick(&mut self, now: Timestamp) {
+        if let Some(began) = self.began.filter(|_| self.running_now() && self.resumed == 0) {
+            let passed = Duration::try_from(now.duration_since(began)).unwrap_or_default();
+            self.elapsed = self.elapsed.max(as_written(passed));
+        }
     }
 
     /// A call by its id.
@@ -525,6 +539,32 @@ mod tests {
         assert_eq!((view.tally.planned, view.tally.done), (4, 2));
         let each = &view.calls[0];
         assert_eq!((each.size(), each.done(), each.ok(), each.label(Some(2))), (3, 1, 1, Some("z")));
+    }
+
+    #[test]
+    fn a_run_that_goes_on_reads_as_one() {
+        let mut script = Script::new("p", &["each", "later"]);
+        script
+            .expand("each", &["x", "y", "z"])
+            .start("each[0]")
+            .start("each[1]")
+            .wait(1.0)
+            .ok("each[0]", "x");
+        let mut view = RunView::of(&script.records);
+        view.live = true;
+        let each = view.calls[0].clone();
+        assert_eq!((each.standing(), each.stands()), (Standing::Open, "1 of 3 done".to_owned()));
+        assert_eq!(view.untouched_word(), "not reached yet");
+        let began = view.began.unwrap();
+        view.tick(began + Duration::from_secs(7));
+        assert_eq!(view.elapsed, Duration::from_secs(7));
+        view.tick(began);
+        assert_eq!(view.elapsed, Duration::from_secs(7), "time does not go back");
+        script.finish(false, &[]);
+        let mut view = RunView { live: true, ..RunView::of(&script.records) };
+        view.tick(began + Duration::from_secs(70));
+        assert_eq!(view.elapsed, Duration::from_secs(1), "it has ended");
+        assert_eq!(view.untouched_word(), "never reached");
     }
 
     #[test]

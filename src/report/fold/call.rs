@@ -53,6 +53,24 @@ impl CallView {
         self.ok
     }
 
+    /// How its instances stand together.
+    pub fn standing(&self) -> Standing {
+        match (self.ok, self.done, self.size()) {
+            (ok, _, size) if ok == size => Standing::Good,
+            (ok, done, size) if ok == done && done < size => Standing::Open,
+            (0, _, _) => Standing::Bad,
+            _ => Standing::Mixed,
+        }
+    }
+
+    /// The same in words.
+    pub fn stands(&self) -> String {
+        match self.standing() {
+            Standing::Open => format!("{} of {} done", self.done, self.size()),
+            Standing::Good | Standing::Mixed | Standing::Bad => format!("{} of {} ok", self.ok, self.size()),
+        }
+    }
+
     /// True for a call that became instances.
     pub fn is_expanded(&self) -> bool {
         self.labels.as_ref().is_some_and(|labels| !labels.is_empty())
@@ -83,6 +101,19 @@ impl CallView {
     pub(super) fn counts(&self, index: Option<u32>) -> bool {
         index.is_some() || !self.is_expanded()
     }
+}
+
+/// How the instances of an expanded call stand together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// All ended in `ok`.
+    Good,
+    /// Some have not ended, and none of the others badly.
+    Open,
+    /// Some ended in `ok`.
+    Mixed,
+    /// None did.
+    Bad,
 }
 
 /// Where an instance is.

@@ -5,7 +5,7 @@ use super::markup::{Anchor, Attr, Html, class};
 use super::{Context, fold, section};
 use crate::id::InstanceId;
 use crate::outcome::Outcome;
-use crate::report::fold::{CallView, InstanceView, Said, State};
+use crate::report::fold::{CallView, InstanceView, Said, Standing, State};
 use crate::report::prose;
 use crate::report::sanitise::prefix;
 use crate::unit::{Bytes, Usd};
@@ -64,26 +64,30 @@ impl Calls<'_> {
 
     fn untouched(&self, html: &mut Html, at: usize, call: &CallView) {
         let find = format!("{} {}", call.id(), call.planned.description).to_lowercase();
-        let attrs =
-            [class("call"), Attr::Text("data-find", &find), Attr::Fixed("data-status", "never reached")];
+        let word = self.context.view.untouched_word();
+        let attrs = [class("call"), Attr::Text("data-find", &find), Attr::Fixed("data-status", word)];
         html.tag("div", &attrs, |html| {
             html.tag("p", &[Attr::Here(Anchor::Call(at)), class("summary dim")], |html| {
                 html.text("· ");
                 html.leaf("b", "", call.id().as_str());
-                html.text(" never reached");
+                html.text(" ");
+                html.text(word);
             });
         });
     }
 
     fn expanded(&self, html: &mut Html, at: usize, call: &CallView) {
-        let (ok, size) = (call.ok(), call.size());
         html.tag("details", &[class("group"), Attr::Flag("open")], |html| {
             html.tag("summary", &[], |html| {
                 html.leaf("b", "", call.id().as_str());
                 html.text(" ");
                 describe(html, call);
-                let tone = if ok == size { "good" } else { "bad" };
-                html.leaf("span", tone, &format!(" {ok} of {size} ok"));
+                let tone = match call.standing() {
+                    Standing::Good => "good",
+                    Standing::Open => "warn",
+                    Standing::Mixed | Standing::Bad => "bad",
+                };
+                html.leaf("span", tone, &format!(" {}", call.stands()));
             });
             html.tag("div", &[Attr::Here(Anchor::Call(at)), class("target")], |html| {
                 let whole = call.whole.as_ref().and_then(|whole| whole.outcome.as_ref());

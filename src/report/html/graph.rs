@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use super::head::ending;
+use super::head::{ending, open_mark};
 use super::markup::{Anchor, Attr, Html, class};
 use super::{Context, section};
 use crate::id::CallId;
 use crate::outcome::Outcome;
-use crate::report::fold::{CallView, RunView, State};
+use crate::report::fold::{CallView, RunView, Standing, State};
 
 /// Boxes drawn in one column; the others are counted.
 const BOXES: usize = 24;
@@ -179,13 +179,13 @@ fn node(html: &mut Html, context: &Context<'_>, placed: &Placed<'_>) {
 /// How a call stands, all its instances together.
 fn state(view: &RunView, call: &CallView) -> (&'static str, &'static str, String) {
     if call.is_expanded() {
-        let (ok, size) = (call.ok(), call.size());
-        let (mark, of_class) = match ok {
-            ok if ok == size => ("✓", "good"),
-            0 => ("✗", "bad"),
-            _ => ("!", "warn"),
+        let (mark, of_class) = match call.standing() {
+            Standing::Good => ("✓", "good"),
+            Standing::Open => (open_mark(view), "warn"),
+            Standing::Mixed => ("!", "warn"),
+            Standing::Bad => ("✗", "bad"),
         };
-        return (mark, of_class, format!("{ok} of {size} ok"));
+        return (mark, of_class, call.stands());
     }
     match &call.whole {
         Some(whole) if whole.state != State::Waiting => {
@@ -196,6 +196,6 @@ fn state(view: &RunView, call: &CallView) -> (&'static str, &'static str, String
             let kind = &call.planned.kind;
             (mark, of_class, format!("{kind}, {word}{took}"))
         }
-        Some(_) | None => ("·", "dim", "never reached".to_owned()),
+        Some(_) | None => ("·", "dim", view.untouched_word().to_owned()),
     }
 }

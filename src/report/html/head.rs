@@ -240,11 +240,16 @@ pub(super) fn ending(
     outcome: Option<&Outcome>,
 ) -> (&'static str, &'static str, &'static str) {
     match outcome {
-        None => ("?", "warn", view.open_word()),
+        None => (open_mark(view), "warn", view.open_word()),
         Some(outcome) if outcome.is_empty_success() => ("✓", "warn", "ok but empty"),
         Some(outcome) => {
             let status = outcome.status;
             (Style::FILE.mark(status), tone(status), status.words())
         }
     }
+}
+
+/// One column for what has no outcome: it goes on, or nobody knows.
+pub(super) fn open_mark(view: &RunView) -> &'static str {
+    if view.running_now() { "…" } else { "?" }
 }

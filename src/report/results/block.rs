@@ -9,7 +9,7 @@ use super::page::{Extent, Page};
 use super::parent;
 use crate::id::InstanceId;
 use crate::outcome::{Outcome, Status};
-use crate::report::fold::{CallView, InstanceView, Said, State};
+use crate::report::fold::{CallView, InstanceView, Said, Standing, State};
 use crate::report::sanitise;
 use crate::report::style::{Style, Tone};
 use crate::unit::{Bytes, Usd, human_duration};
@@ -85,10 +85,11 @@ impl Blocks<'_> {
         for outcome in views.iter().filter_map(|(_, view)| view.outcome.as_ref()) {
             *counts.entry(outcome.status).or_default() += 1;
         }
-        let mark = match (call.ok(), call.size()) {
-            (ok, size) if ok == size => (Tone::Good, page.style.mark(Status::Ok)),
-            (0, _) => (Tone::Bad, page.style.mark(Status::Failed)),
-            _ => (Tone::Warn, "!"),
+        let mark = match call.standing() {
+            Standing::Good => (Tone::Good, page.style.mark(Status::Ok)),
+            Standing::Open => (Tone::Warn, "?"),
+            Standing::Mixed => (Tone::Warn, "!"),
+            Standing::Bad => (Tone::Bad, page.style.mark(Status::Failed)),
         };
         page.heading(mark, call.id().as_str(), &call.planned.description);
         let mut facts = vec![(None, format!("{} instances", call.size()))];
