@@ -162,7 +162,7 @@ fn every_strategy_can_be_last_in_the_middle_and_over_instances_and_ignores_who_w
             assert_eq!(last["census"]["answered"], 2, "{last}");
         }
         let [one, other] = runs.map(|(result, path)| {
-            let steps = serde_json::json!([result["reconcile"]["json"], result["reconcile"]["output"]]);
+            let steps = serde_json::json!([result["reconcile"]["json"], result["reconcile"]["text"]]);
             same(steps, &path)
         });
         assert_eq!(one, other, "{} {}: who finished first shows", row.name, row.step);
