@@ -15,12 +15,11 @@ use super::load::{self, Loading, Ready};
 use super::run::{self, Listeners, journal_complaint};
 use super::terminal::Terminal;
 use super::{Complaint, exit, limit, past, recorded, secrets, select};
-use crate::event::Record;
 use crate::id::{CallId, RunId};
-use crate::journal::{self, Journal, Listener, Recording, Took};
+use crate::journal::{self, Journal, Recording, Took};
 use crate::limits::history::History;
 use crate::limits::places::Places;
-use crate::report::fold::RunView;
+use crate::report::folding::Folding;
 use crate::run::stop::Stop;
 use crate::run::{Finished, Races, Replay, RunError, World};
 use crate::sandbox::Sandbox;
@@ -62,14 +61,14 @@ pub fn replay(options: &Run, named: &str, terminal: &Terminal) -> Result<u8, Com
         ));
     }
     let (listener, display) = run::display(&options.how, terminal, Took::default);
-    let (view, folded) = folding();
     let redactor = secrets::of_plan(&ready.plan, Some(&played.dir));
+    let (view, folded) = Folding::start(Vec::new(), redactor.clone()).map_err(run::no_thread)?;
     let listeners = vec![secrets::redacted(&redactor, vec![folded, Box::new(listener)])];
     let finished = play(&ready, played, options.plan.named(), only, listeners);
     let shown = run::finish_display(Arc::new(Mutex::new(display)));
     let finished = finished?;
     if !options.how.json {
-        let view = view.lock().map_err(|_| broken())?;
+        let view = view.finish().ok_or_else(broken)?;
         terminal
             .out(&run::rendered(&view, &options.how, terminal))
             .map_err(|error| Complaint::output(&error))?;
@@ -140,18 +139,6 @@ pub fn vars_file(vars: &Map<String, Value>) -> Result<tempfile::NamedTempFile, C
         code: exit::STORAGE,
         message: format!("cannot write to {}: {error}", std::env::temp_dir().display()),
     })
-}
-
-/// A view, and the listener that keeps it.
-pub fn folding() -> (Arc<Mutex<RunView>>, Listener) {
-    let view = Arc::new(Mutex::new(RunView::default()));
-    let kept = Arc::clone(&view);
-    let listener = move |record: &Arc<Record>| {
-        if let Ok(mut view) = kept.lock() {
-            view.apply(record);
-        }
-    };
-    (view, Box::new(listener))
 }
 
 pub(super) fn broken() -> Complaint {

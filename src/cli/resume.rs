@@ -1,5 +1,6 @@
 //! `fanout resume`: run again with memory, all of it or from where the person says.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,9 +37,10 @@ pub fn resume(options: Resume, terminal: &Terminal) -> Result<u8, Complaint> {
         limit::apply(Arc::make_mut(&mut ready.plan), limits)?;
     }
     let changed = kept.changed(&ready.kept, &earlier.head.plan);
-    let view = report::view(&earlier.records, &secrets::of_run(&dir));
+    // Only for those who ask: of a long run it takes as long as all else before the first new request.
+    let view = LazyCell::new(|| report::view(&earlier.records, &secrets::of_run(&dir)));
     let redo = from(&ready, &options.from)?;
-    let only = only(&ready, &kept, &view, options.only_failed)?;
+    let only = only(&ready, &kept, options.only_failed.then(|| &*view))?;
     let done = earlier.finished().is_some_and(|end| end.success);
     if done && changed.is_empty() && redo.is_empty() && !options.dry_run {
         return Err(Complaint::usage(format!(
@@ -136,16 +138,15 @@ fn followers(plan: &Plan, graph: &CallGraph, mut open: Vec<usize>) -> Vec<CallId
 fn only(
     ready: &Ready,
     kept: &Kept,
-    view: &RunView,
-    only_failed: bool,
+    only_failed: Option<&RunView>,
 ) -> Result<Option<HashSet<CallId>>, Complaint> {
     let selected: Option<HashSet<&str>> =
         kept.started.only.as_ref().map(|only| only.iter().map(String::as_str).collect());
     let was_selected = |id: &CallId| selected.as_ref().is_none_or(|only| only.contains(id.as_str()));
     let ids = || ready.plan.calls.iter().map(|call| &call.id);
-    if !only_failed {
+    let Some(view) = only_failed else {
         return Ok(selected.is_some().then(|| ids().filter(|id| was_selected(id)).cloned().collect()));
-    }
+    };
     let ended = |id: &CallId, as_one: &dyn Fn(Status) -> bool| {
         let call = view.call(id);
         call.is_some_and(|call| {

@@ -26,6 +26,7 @@ use crate::notify;
 use crate::plan::{Action, OnInterrupt, Plan};
 use crate::process::{self, Reaper};
 use crate::report::fold::RunView;
+use crate::report::folding::Folding;
 use crate::report::live::{self, End, Handle, Target};
 use crate::report::redact::Redactor;
 use crate::report::style::Style;
@@ -133,27 +134,23 @@ pub fn go(
     Doing { earlier, only, answers, how }: Doing<'_>,
     terminal: &Terminal,
 ) -> Result<u8, Complaint> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Complaint { code: exit::BUG, message: format!("cannot start: {error}") })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(no_thread)?;
     if !how.quiet {
         terminal.err(&super::doctor::proxies(&ready.plan));
     }
     let (listener, display) = display(how, terminal, || journal::took(&root(), &path_of(&ready.plan.file)));
     let display = Arc::new(Mutex::new(display));
     let listener = Box::new(listener) as Listener;
-    // The fold is cheap and its lock is held by nobody else until the run is over.
-    let (view, folded) = replay::folding();
     let redactor = secrets::of_plan(&ready.plan, earlier.map(|earlier| earlier.dir.as_path()));
     let before = earlier.map_or(&[][..], |earlier| earlier.records.as_slice());
+    let (view, folded) = Folding::start(before.to_vec(), redactor.clone()).map_err(no_thread)?;
     let (heard, inbox) = notify::listen(&ready.plan.notify, before);
     let listeners = vec![folded, listener, heard];
     #[cfg(feature = "otel")]
     let (telemetry, listeners) = super::telemetry::start(before, &redactor, terminal, listeners);
     let listeners = vec![secrets::redacted(&redactor, listeners)];
     if let Some(earlier) = earlier {
-        show_earlier(earlier, &view, &redactor, &display, terminal);
+        show_earlier(earlier, &display, terminal);
     }
     let outcome = runtime.block_on(async {
         let sandbox = confined::of(&ready.plan, how).await?;
@@ -172,7 +169,7 @@ pub fn go(
         }
         // Without either, a killed fanout can leave processes behind; nothing else changes.
         let _ = process::become_subreaper();
-        let reaper = std::env::current_exe().ok().and_then(|exe| Reaper::start(&exe).ok());
+        let reaper = std::env::current_exe().ok().map(|exe| Reaper::when_needed(&exe));
         let world = Arc::new(World {
             resumed: earlier.is_some(),
             rehearsal: false,
@@ -257,7 +254,7 @@ pub fn go(
         Err(RunError::Journal(error)) => return Err(journal_complaint(&error)),
     };
     let view =
-        view.lock().map_err(|_| Complaint { code: exit::BUG, message: "the view broke".to_owned() })?;
+        view.finish().ok_or_else(|| Complaint { code: exit::BUG, message: "the view broke".to_owned() })?;
     if !how.json {
         terminal.out(&rendered(&view, how, terminal)).map_err(|error| Complaint::output(&error))?;
     }
@@ -271,21 +268,15 @@ pub fn go(
     }
 }
 
+/// The system gives no more threads.
+pub(super) fn no_thread(error: std::io::Error) -> Complaint {
+    Complaint { code: exit::BUG, message: format!("cannot start: {error}") }
+}
+
 /// A resumed run looks like one run: what was before is part of what is shown.
-fn show_earlier(
-    earlier: &Past,
-    view: &Mutex<RunView>,
-    redactor: &Redactor,
-    display: &Mutex<Handle>,
-    terminal: &Terminal,
-) {
+fn show_earlier(earlier: &Past, display: &Mutex<Handle>, terminal: &Terminal) {
     if let Some(notice) = &earlier.notice {
         terminal.err(&format!("note: {notice}\n"));
-    }
-    if let Ok(mut view) = view.lock() {
-        for record in &earlier.records {
-            view.apply(&redactor.record(record));
-        }
     }
     if let Ok(display) = display.lock() {
         display.remember(&earlier.records);

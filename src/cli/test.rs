@@ -17,6 +17,7 @@ use super::terminal::Terminal;
 use super::{Complaint, exit, past, secrets};
 use crate::journal::{self, Recording};
 use crate::report::fold::RunView;
+use crate::report::folding::Folding;
 use crate::report::redact::Redactor;
 use crate::report::sanitise;
 use crate::report::style::{Style, Tone};
@@ -134,10 +135,10 @@ fn check(plan: &Path, terminal: &Terminal) -> Result<Came, Complaint> {
     let (expected, answers) = (recorded.expected().clone(), recorded.count());
     let args = args(plan, Vec::new());
     let ready = replay::ready(&args, recorded.vars(), terminal, false)?;
-    let (view, folded) = replay::folding();
+    let (view, folded) = Folding::start(Vec::new(), Redactor::default()).map_err(run::no_thread)?;
     let remedy = format!("record it with `fanout test --update {}`", plan.display());
     replay::play(&ready, recorded.played(&file, &remedy), args.named(), None, vec![folded])?;
-    let view = view.lock().map_err(|_| replay::broken())?;
+    let view = view.finish().ok_or_else(replay::broken)?;
     let differences = recorded::differences(&expected, &recorded::expectation(&view));
     Ok(if differences.is_empty() { Came::Passed { answers } } else { Came::Differs(differences) })
 }

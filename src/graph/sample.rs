@@ -103,7 +103,8 @@ impl Sample {
     /// A parent step in the middle of the plan.
     pub(crate) fn reconcile(self, id: &str, of: &[&str], strategy: Strategy) -> Sample {
         let of: Vec<usize> = of.iter().map(|id| self.find(id)).collect();
-        self.call(id, Action::Reconcile(Reconcile { at: span(8000), of, strategy, min: None }), "")
+        let step = Reconcile { at: span(8000), of, strategy, min: None };
+        self.call(id, Action::Reconcile(Box::new(step)), "")
     }
 
     /// A need without data.

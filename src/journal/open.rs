@@ -242,7 +242,7 @@ fn make_folders(
         written.map_err(doing("write", &ignore))?;
     }
     make(folder)?;
-    let local = now.to_zoned(TimeZone::system());
+    let local = now.to_zoned(time_zone());
     let mut tries: u16 = 0;
     loop {
         // The fraction of the second, so that runs sort by their start within it too.
@@ -257,6 +257,13 @@ fn make_folders(
             Err(error) => return Err(doing("make the folder", &dir)(error)),
         }
     }
+}
+
+/// The system's time zone. Where the environment names none it is read from the one file that holds it:
+/// finding it by its name would look through the whole folder of zones first.
+fn time_zone() -> TimeZone {
+    let own = std::env::var_os("TZ").is_none().then(|| fs::read("/etc/localtime").ok()).flatten();
+    own.and_then(|file| TimeZone::tzif("Local", &file).ok()).unwrap_or_else(TimeZone::system)
 }
 
 fn take_lock(dir: &Path, run: &RunId, options: &Options) -> Result<Lock, JournalError> {

@@ -125,8 +125,8 @@ pub enum Action {
         /// Values for its vars.
         with: Vec<(String, Computed)>,
     },
-    /// A parent step in the middle of the plan.
-    Reconcile(Reconcile),
+    /// A parent step in the middle of the plan; rare, and larger than all others.
+    Reconcile(Box<Reconcile>),
     /// A computed value.
     Value(Computed),
     /// A question to a person.

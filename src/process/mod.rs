@@ -33,7 +33,7 @@ mod tests;
 
 pub use capture::{Captured, Keep};
 pub use orphans::become_subreaper;
-pub use reaper::{NoReaper, Reaper};
+pub use reaper::Reaper;
 pub use run::{Ended, EndedBy, Exit, run};
 pub use running::Running;
 pub use spawn::SpawnError;

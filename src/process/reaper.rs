@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -32,7 +32,17 @@ const ROUNDS: usize = 10_000;
 
 /// The reaper of this process; a cheap handle. When the last one is dropped, it ends.
 #[derive(Debug, Clone)]
-pub struct Reaper(Arc<Mutex<Line>>);
+pub struct Reaper(Arc<Mutex<State>>);
+
+/// Whether there is one yet.
+#[derive(Debug)]
+enum State {
+    /// Nothing was started that it would have to end.
+    Unneeded(Command),
+    Started(Line),
+    /// It could not be started, and that is not tried again.
+    None,
+}
 
 /// The line to the reaper.
 #[derive(Debug)]
@@ -41,37 +51,32 @@ struct Line {
     pipe: Option<ChildStdin>,
 }
 
-/// Why there is no reaper: a warning, since everything else works without.
-#[derive(Debug, thiserror::Error)]
-#[error("commands would outlive a `kill -9` of this process: its reaper could not be started ({0})")]
-pub struct NoReaper(#[source] io::Error);
-
 impl Reaper {
-    /// Starts `exe __reaper TAG`; `exe` is a program that then calls [`main`] with the rest of
-    /// its arguments, in general this one.
+    /// One that is started as `exe __reaper TAG` before the first program is; `exe` is a program that
+    /// then calls [`main`] with the rest of its arguments, in general this one.
     ///
-    /// # Errors
-    /// [`NoReaper`] when it cannot be started: to be shown as a warning.
-    pub fn start(exe: &Path) -> Result<Reaper, NoReaper> {
+    /// Where it cannot be started, everything works without.
+    pub fn when_needed(exe: &Path) -> Reaper {
         let mut command = Command::new(exe);
         command.arg(SUBCOMMAND);
-        Reaper::start_as(command)
+        Reaper(Arc::new(Mutex::new(State::Unneeded(command))))
     }
 
     /// Starts a command that will call [`main`] with the argument that is added here.
-    pub(super) fn start_as(mut command: Command) -> Result<Reaper, NoReaper> {
-        use std::os::unix::process::CommandExt;
-        // In a group of its own no Ctrl-C reaches it. Its environment is empty, so that it is
-        // in nobody's family, nor in that of a fanout around this one.
-        command.arg(Tag::of_this_process().as_os_str()).env_clear().current_dir("/").process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = orphans::start(|| command.spawn(), Pid::from_child).map_err(NoReaper)?;
-        let pipe = child.stdin.take();
-        if let Some(pipe) = &pipe {
-            // A reaper that does not read must not hold up a command.
-            rustix::io::ioctl_fionbio(pipe, true).map_err(|problem| NoReaper(problem.into()))?;
+    #[cfg(test)]
+    pub(super) fn start_as(command: Command) -> io::Result<Reaper> {
+        Ok(Reaper(Arc::new(Mutex::new(State::Started(Line::open(command)?)))))
+    }
+
+    /// A program is about to be started: from here on there is one.
+    pub(super) fn is_needed(&self) {
+        let mut state = self.lock();
+        if let State::Unneeded(_) = *state
+            && let State::Unneeded(command) = std::mem::replace(&mut *state, State::None)
+            && let Ok(line) = Line::open(command)
+        {
+            *state = State::Started(line);
         }
-        Ok(Reaper(Arc::new(Mutex::new(Line { child, pipe }))))
     }
 
     /// Tells it that a family has begun.
@@ -87,10 +92,31 @@ impl Reaper {
     /// A line is short enough that a pipe takes it whole or not at all. One that is lost is made
     /// up for by the tag, which the reaper looks for in any case.
     fn write(&self, line: String) {
-        let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipe) = &mut to.pipe {
+        if let State::Started(Line { pipe: Some(pipe), .. }) = &mut *self.lock() {
             let _ = pipe.write_all(line.as_bytes());
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn open(mut command: Command) -> io::Result<Line> {
+        use std::os::unix::process::CommandExt;
+        // In a group of its own no Ctrl-C reaches it. Its environment is empty, so that it is
+        // in nobody's family, nor in that of a fanout around this one.
+        command.arg(Tag::of_this_process().as_os_str()).env_clear().current_dir("/").process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = orphans::start(|| command.spawn(), Pid::from_child)?;
+        let pipe = child.stdin.take();
+        if let Some(pipe) = &pipe {
+            // A reaper that does not read must not hold up a command.
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
+        Ok(Line { child, pipe })
     }
 }
 
@@ -112,7 +138,10 @@ impl Drop for Line {
 #[cfg(test)]
 impl Reaper {
     pub(super) fn pid(&self) -> i32 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).child.id().cast_signed()
+        match &*self.lock() {
+            State::Started(line) => line.child.id().cast_signed(),
+            State::Unneeded(_) | State::None => 0,
+        }
     }
 }
 
@@ -121,7 +150,7 @@ impl Reaper {
 /// Returns when the process that started it is gone and nothing of what it had started lives.
 ///
 /// # Errors
-/// What is wrong with the arguments or the input, when it was not started by [`Reaper::start`].
+/// What is wrong with the arguments or the input, when it was not started by a [`Reaper`].
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let tag = arguments.next().and_then(Tag::read);
     let tag = tag.ok_or_else(|| io::Error::other("the reaper is started by fanout itself, not by people"))?;

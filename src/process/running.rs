@@ -62,6 +62,9 @@ impl Running {
     /// # Errors
     /// [`SpawnError`] when there is no such program, or it cannot be started.
     pub fn start(spec: &Spec) -> Result<Running, SpawnError> {
+        if let Some(reaper) = &spec.reaper {
+            reaper.is_needed();
+        }
         let tag = Tag::next();
         let mut child = spawn::start(spec, &tag)?;
         let pid = Pid::from_child(&child);

@@ -14,6 +14,7 @@
 pub mod advice;
 mod course;
 pub mod fold;
+pub mod folding;
 pub mod github;
 pub mod gitlab;
 pub mod html;

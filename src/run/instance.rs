@@ -15,13 +15,15 @@ use tokio::time::Instant;
 use super::activity::Activity;
 use super::attempt::{self, Bounded, Bounds, Fault, Feedback, Kind, Raw};
 use super::crew::Beside;
+pub(crate) use super::ended::Ended;
+use super::ended::{of_fault, of_outcome, of_raw};
 use super::level::{Level, Local, data};
 use super::results::InstanceResult;
 use super::seat::Promise;
 use super::session::Carried;
 use super::stop::{Phase, Stop, Why};
 use super::work::{Job, Work, takes_place, template_cause};
-use super::{RunError, check, kit, output, parent, steps};
+use super::{RunError, World, check, kit, output, parent, steps};
 use crate::agent::Access;
 use crate::event::{Event, Millis};
 use crate::id::{AttemptNo, InstanceId};
@@ -104,6 +106,16 @@ impl Instance<'_> {
                 return Ok((None, Outcome::ended(Status::OverBudget, cause)));
             }
         }
+        // In a place of its own: who waits for a turn needs none yet.
+        Box::pin(self.seated(&world, &access)).await
+    }
+
+    /// Does the work, once it has its place.
+    async fn seated(
+        &mut self,
+        world: &World,
+        access: &Arc<Access>,
+    ) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
         let mut job = match self.first_job() {
             Ok(job) => job,
             Err(cause) => return Ok((None, Outcome::ended(Status::Failed, cause))),
@@ -124,7 +136,7 @@ impl Instance<'_> {
             Err(cause) => return Ok((Some(job.key), Outcome::ended(Status::Failed, cause))),
         };
         let mut spent = Spent { carried, ..Spent::default() };
-        let mut outcome = match self.rounds(&job, began, &access, &mut spent).await {
+        let mut outcome = match self.rounds(&job, began, access, &mut spent).await {
             Ok(outcome) => outcome,
             Err(Ended::Fault(fault)) => of_fault(fault),
             Err(Ended::Run(error)) => return Err(error),
@@ -389,66 +401,28 @@ impl Instance<'_> {
         let world = &self.level.world;
         let activity = Activity::new(world.journal.clone(), self.id.clone());
         match &job.work {
+            // Each kind in a place of its own: a prompt must not take the room that a command needs.
             Work::Prompt { .. } => {
-                Ok(attempt::prompt(self.level, self.call, job, bounded, told, &activity, self.ending())
-                    .await?)
+                let ending = self.ending();
+                let tried = attempt::prompt(self.level, self.call, job, bounded, told, &activity, ending);
+                Ok(Box::pin(tried).await?)
             }
             Work::Run(program) => {
                 let run = attempt::Command::of(self.call, program, &job.place, bounds);
-                Ok(run.once(world, Some(&activity), self.ending()).await?)
+                Ok(Box::pin(run.once(world, Some(&activity), self.ending())).await?)
             }
             Work::Value(value) => Ok(Raw { computed: Some(value.clone()), ..Raw::default() }),
             Work::Ask { question, default } => {
-                Ok(steps::ask(world, &self.id, question, default.as_deref(), bounds, self.ending()).await?)
+                let asked = steps::ask(world, &self.id, question, default.as_deref(), bounds, self.ending());
+                Ok(Box::pin(asked).await?)
             }
             Work::Stop { success, reason } => Ok(steps::stop(world, *success, reason)),
             Work::Plan { plan, vars } => {
                 let charged = self.level.accounts.of(Some(self.position));
-                parent::sub_plan(world, plan, vars, (&self.id, charged), bounds, self.ending()).await
+                let run = parent::sub_plan(world, plan, vars, (&self.id, charged), bounds, self.ending());
+                Box::pin(run).await
             }
-            Work::Reconcile => parent::middle_step(self.level, self.position, &self.id).await,
+            Work::Reconcile => Box::pin(parent::middle_step(self.level, self.position, &self.id)).await,
         }
     }
-}
-
-/// Why the work of an instance stopped short.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    /// The instance failed.
-    Fault(Fault),
-    /// The run cannot go on.
-    Run(RunError),
-}
-
-impl From<Fault> for Ended {
-    fn from(fault: Fault) -> Ended {
-        Ended::Fault(fault)
-    }
-}
-
-impl From<RunError> for Ended {
-    fn from(error: RunError) -> Ended {
-        Ended::Run(error)
-    }
-}
-
-fn of_raw(raw: Raw, output: Output) -> Outcome {
-    Outcome { stderr: raw.stderr, exit: raw.exit, agent: raw.agent, ..Outcome::ok(output) }
-}
-
-fn of_fault(fault: Fault) -> Outcome {
-    let raw = *fault.partial;
-    let output = Output { text: raw.text.into(), json: None, omitted_bytes: raw.omitted };
-    Outcome {
-        output,
-        stderr: raw.stderr,
-        exit: raw.exit,
-        agent: raw.agent,
-        ..Outcome::ended(fault.status, fault.cause)
-    }
-}
-
-fn of_outcome(outcome: Outcome) -> Fault {
-    let cause = outcome.cause.unwrap_or_else(|| Cause::new("bug", "ended without a cause"));
-    Fault::new(outcome.status, Kind::Final, cause)
 }

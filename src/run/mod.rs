@@ -24,6 +24,7 @@ mod call;
 mod check;
 mod confine;
 mod crew;
+mod ended;
 mod instance;
 mod kit;
 mod level;

@@ -44,12 +44,8 @@ pub(crate) struct Whole {
 pub(crate) async fn run_level(level: &Level) -> Result<Whole, RunError> {
     let of = |background: bool| {
         let calls = level.plan.calls.iter().enumerate();
-        try_join_all(
-            calls
-                .filter(|(_, call)| call.background == background)
-                .map(|(at, _)| call::run(level, at))
-                .collect::<Vec<_>>(),
-        )
+        let calls = calls.filter(move |(_, call)| call.background == background);
+        try_join_all(calls.map(|(at, _)| call::run(level, at)))
     };
     let background = of(true).fuse();
     let foreground = async {

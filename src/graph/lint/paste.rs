@@ -85,13 +85,13 @@ fn pasted<'p>(prompt: &Template, calls: &HashMap<&str, &'p Call>) -> Vec<&'p Cal
 }
 
 fn large_paste(call: &Call, prompt: &Template, pasted: &[&Call], found: &mut Vec<Diagnostic>) {
-    if BOUNDING.iter().any(|filter| in_braces(&prompt.source).any(|code| code.contains(filter))) {
-        return;
-    }
     let bounds: Vec<(&Call, u64)> = pasted.iter().map(|&other| (other, bound(other))).collect();
     let sum = bounds.iter().fold(0_u64, |sum, (_, bound)| sum.saturating_add(*bound));
     let Some(&(largest, most)) = bounds.iter().max_by_key(|(_, bound)| *bound) else { return };
     if sum <= ALL_PASTES && bounds.iter().all(|(other, _)| each(other) <= ONE_PASTE) {
+        return;
+    }
+    if BOUNDING.iter().any(|filter| in_braces(&prompt.source).any(|code| code.contains(filter))) {
         return;
     }
     let message =
@@ -127,11 +127,14 @@ fn merge_by_prompt(call: &Call, prompt: &Template, pasted: &[&Call], found: &mut
     let answers =
         pasted.iter().filter(|other| matches!(other.action, Action::Prompt { .. } | Action::Plan { .. }));
     let count: usize = answers.map(|other| if other.expand.is_some() { 2 } else { 1 }).sum();
+    if count < 2 {
+        return;
+    }
     let text = outside_braces(&prompt.source).to_lowercase();
     let words: Vec<&str> =
         text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let has = |stems: &[&str]| words.iter().any(|word| stems.iter().any(|stem| word.starts_with(stem)));
-    if count >= 2 && words.len() <= MERGE_WORDS && has(MERGE) && !has(WORK) {
+    if words.len() <= MERGE_WORDS && has(MERGE) && !has(WORK) {
         let ids: Vec<&str> = pasted.iter().map(|other| other.id.as_str()).collect();
         found.push(
             Diagnostic::warning(

@@ -118,7 +118,7 @@ fn unused_includes(plan: &Plan, agents: &[&Arc<Agent>], vars: &Vars, found: &mut
 
 fn step_of(call: &Call) -> Option<&Reconcile> {
     match &call.action {
-        Action::Reconcile(step) => Some(step),
+        Action::Reconcile(step) => Some(step.as_ref()),
         Action::Prompt { .. }
         | Action::Run(_)
         | Action::Plan { .. }

@@ -155,5 +155,5 @@ fn parent_step(
     }
     let others: Vec<usize> = step.of.iter().copied().filter(|call| Some(*call) != own).collect();
     around.needs.reads(&others, at);
-    Some(Action::Reconcile(step))
+    Some(Action::Reconcile(Box::new(step)))
 }

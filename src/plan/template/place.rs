@@ -13,7 +13,15 @@ use crate::plan::diagnostic::Span;
 /// Finds places inside one scalar. Costs nothing until the first one is asked for.
 pub(super) struct Places<'a> {
     scalar: ScalarText<'a>,
-    table: OnceCell<Option<Vec<u32>>>,
+    table: OnceCell<Option<Table>>,
+}
+
+/// For each byte of a text, and its end, the byte of `raw` that it comes from.
+enum Table {
+    /// The text stands there as it is, so many bytes in.
+    Shifted(u32),
+    /// Byte by byte.
+    Each(Vec<u32>),
 }
 
 impl<'a> Places<'a> {
@@ -26,19 +34,28 @@ impl<'a> Places<'a> {
     pub(super) fn span(&self, range: Range<usize>) -> Span {
         let at = self.scalar.at;
         let table = self.table.get_or_init(|| align(&self.scalar));
-        let place = |offset: usize| table.as_ref().and_then(|table| table.get(offset).copied());
+        let place = |offset: usize| match table.as_ref()? {
+            Table::Shifted(by) if offset <= self.scalar.text.len() => Some(by + u32::try_from(offset).ok()?),
+            Table::Shifted(_) => None,
+            Table::Each(table) => table.get(offset).copied(),
+        };
         let (Some(start), Some(end)) = (place(range.start), place(range.end)) else { return at };
         Span { file: at.file, start: at.start + start, end: at.start + end.max(start) }
     }
 }
 
-/// For each byte of the text, and its end, the byte of `raw` that it comes from.
-fn align(scalar: &ScalarText) -> Option<Vec<u32>> {
+/// Finds out how text and `raw` stand to each other.
+fn align(scalar: &ScalarText) -> Option<Table> {
     let (text, raw) = (scalar.text, scalar.raw);
     if text == raw {
-        return (0..=text.len()).map(|offset| u32::try_from(offset).ok()).collect();
+        return Some(Table::Shifted(0));
     }
     let (mut at, end) = content(raw, scalar.style)?;
+    // Nearly every text is like this; an escape is longer than what it stands for, so the same
+    // bytes are the same characters.
+    if raw.get(at..end) == Some(text) && !text.contains(['\\', '\n', '\r']) {
+        return Some(Table::Shifted(u32::try_from(at).ok()?));
+    }
     let mut table = vec![0; text.len() + 1];
     let mut chars = text.char_indices().peekable();
     loop {
@@ -56,7 +73,7 @@ fn align(scalar: &ScalarText) -> Option<Vec<u32>> {
         }
         let Some((offset, c)) = chars.next() else {
             *table.last_mut()? = u32::try_from(blank).ok()?;
-            return (at == end).then_some(table);
+            return (at == end).then_some(Table::Each(table));
         };
         let (Some(same), next) = unit(raw, at, end, scalar.style)? else { return None };
         if same != c {
