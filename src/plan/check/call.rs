@@ -96,7 +96,7 @@ pub(super) fn check(
     let timeout = some_time(load, file.timeout.take(), "timeout").unwrap_or(TIMEOUT);
     let idle_timeout = some_time(load, file.idle_timeout.take(), "idle_timeout");
     let description = file.description.take().map_or_else(|| name.value.clone(), |text| text.value);
-    let join = expand::join(load, file.join.take());
+    let join = expand::join(load, file.join.take(), expansion.over.as_ref());
     let concurrency = file.concurrency.take().map(|n| at_least_one(load, n.value, n.at, "concurrency"));
     let attempts = file.attempts.take().map_or(1, |n| at_least_one(load, n.value, n.at, "attempts"));
     let retry_on = file.retry_on.take().map_or_else(RetryOn::default, |words| faults_to_retry(&words.value));

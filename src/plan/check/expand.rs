@@ -107,10 +107,26 @@ pub(super) fn read(
 }
 
 /// How many instances are enough.
-pub(super) fn join(load: &mut Load<'_>, join: Key<JoinFile>) -> Join {
+pub(super) fn join(load: &mut Load<'_>, join: Key<JoinFile>, over: Option<&Expand>) -> Join {
+    let instances = over.and_then(|over| match over {
+        Expand::List(items) => Some(items.len()),
+        Expand::Matrix(combinations) => Some(combinations.len()),
+        Expand::Samples(samples) => Some(*samples as usize),
+        Expand::Dynamic(_) => None,
+    });
     match join.map(|join| (join.value, join.at)) {
         None | Some((JoinFile::Word(JoinWord::All), _)) => Join::All,
         Some((JoinFile::Word(JoinWord::Any), _)) => Join::AtLeast(1),
+        Some((JoinFile::Count(count), at))
+            if instances.is_some_and(|instances| count as usize > instances) =>
+        {
+            let instances = instances.unwrap_or_default();
+            let noun = if instances == 1 { "instance" } else { "instances" };
+            let message = format!("this call has {instances} {noun}; {count} of them can never be enough");
+            let fault = Diagnostic::error(code::IMPOSSIBLE, at, message);
+            load.fault(fault.help(format!("write {instances} or less, `any`, or `all`")));
+            Join::AtLeast(count)
+        }
         Some((JoinFile::Count(count), at)) => Join::AtLeast(at_least_one(load, count, at, "join")),
     }
 }

@@ -77,6 +77,14 @@ fn what_cannot_be_expanded_is_named() {
         ("run: x\nfor_each: [1]\nsamples: 2", "5:5: E0110 `one` has both `for_each` and `samples`"),
         ("run: x\nfor_each: [1]\nas: vars", "5:9: E0201 `vars` means something else in templates"),
         ("run: x\nfor_each: [1]\njoin: some", "5:11: E0302 unknown join `some`; it can be `all` or `any`"),
+        (
+            "run: x\nsamples: 3\njoin: 4",
+            "5:11: E0310 this call has 3 instances; 4 of them can never be enough",
+        ),
+        (
+            "run: x\nfor_each: [1]\njoin: 2",
+            "5:11: E0310 this call has 1 instance; 2 of them can never be enough",
+        ),
         ("run: echo {{ item }}\nsamples: 2", "3:18: E0402"),
         ("run: echo {{ matrix.so }}\nmatrix: { os: [a] }", "3:25: E040"),
     ];
