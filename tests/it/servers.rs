@@ -108,10 +108,44 @@ fn an_agent_of_a_plan_uses_a_tool_server() {
     assert_eq!(tools, 1, "only the tool that was granted");
 }
 
+/// The same with a server written in Python, which works on the repository that the plan is in.
+#[test]
+fn an_agent_of_a_plan_asks_the_git_server() {
+    let Some(program) = installed("python/bin/mcp-server-git") else { return };
+    let provider = crate::provider::Provider::start();
+    let folder = crate::support::Folder::new();
+    let init = std::process::Command::new("git").args(["init", "-q"]).arg(folder.path()).status();
+    assert!(init.unwrap().success());
+    folder.write("left-over.txt", "");
+    let path = folder.path().canonicalize().unwrap().display().to_string();
+    provider.answer(move |request| {
+        let said = String::from_utf8_lossy(&request.body).into_owned();
+        if said.contains("left-over.txt") {
+            crate::provider::Script::text("left-over.txt is not committed")
+        } else {
+            let name = tool_name(&request.json, "git_status");
+            crate::provider::Script::text("").call(&name, &json!({ "repo_path": path }))
+        }
+    });
+    let plan = format!(
+        "providers: {{ lab: {{ api: openai-chat, base_url: '{}' }} }}\n\
+         mcp: {{ repository: {{ command: ['{}'] }} }}\n\
+         agents: {{ a: {{ model: lab/m, tools: ['mcp(repository)'] }} }}\n\
+         calls: {{ state: {{ prompt: What is left to do?, agent: a }} }}\n",
+        provider.base_url(),
+        program.display()
+    );
+    folder.write("plan.yaml", &plan);
+    let ran = folder.run(&["run", "plan.yaml", "-o", "json"]).expect_code(0);
+    let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(result["calls"][0]["output"], "left-over.txt is not committed", "{result:#}");
+    assert_eq!(provider.count(), 2);
+}
+
 /// The name under which a request offers a tool.
 fn tool_name(request: &serde_json::Value, end: &str) -> String {
     let tools = request["tools"].as_array().unwrap();
-    let names = tools.iter().filter_map(|tool| tool["name"].as_str());
+    let names = tools.iter().filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()));
     names.into_iter().find(|name| name.ends_with(end)).unwrap().to_owned()
 }
 
