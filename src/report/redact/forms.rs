@@ -62,21 +62,22 @@ fn is_break(byte: u8) -> bool {
 pub(super) struct Reading {
     /// What was read.
     pub(super) bytes: Vec<u8>,
-    /// Where each byte stood: its begin and how long it was there.
-    from: Vec<(usize, u8)>,
+    /// Where each byte stood: its begin and how long it was there. A text is read in pieces, so that
+    /// 32 bits are enough.
+    from: Vec<(u32, u8)>,
 }
 
 impl Reading {
     fn push(&mut self, byte: u8, at: usize, length: u8) {
         self.bytes.push(byte);
-        self.from.push((at, length));
+        self.from.push((u32::try_from(at).unwrap_or(u32::MAX), length));
     }
 
     /// Where in the text a part of what was read stood.
     pub(super) fn place(&self, part: Range<usize>) -> Option<Range<usize>> {
         let (start, _) = *self.from.get(part.start)?;
         let (last, length) = *self.from.get(part.end.checked_sub(1)?)?;
-        Some(start..last + usize::from(length))
+        Some(start as usize..last as usize + usize::from(length))
     }
 }
 

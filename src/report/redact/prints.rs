@@ -60,6 +60,11 @@ impl Prints {
         self.by_head.values().map(Vec::len).sum()
     }
 
+    /// Bytes of its longest form.
+    pub(super) fn longest(&self) -> usize {
+        self.by_head.values().flatten().map(|print| print.length).max().unwrap_or(0)
+    }
+
     /// Adds a form, unless it is too short or there already.
     pub(super) fn add(&mut self, secret: &Arc<str>, form: &[u8]) {
         if let Some(head) = form.first_chunk().map(|first| self.head(*first)) {
