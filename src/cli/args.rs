@@ -80,7 +80,7 @@ pub enum Command {
     Apply(super::apply::Apply),
     /// Remove runs.
     Rm(Rm),
-    /// Remove old runs.
+    /// Remove old runs, and what killed ones have left in the folder for temporary files.
     Gc(Gc),
     /// List the results that later runs can take over (`cache:` in a plan), or clear them.
     Cache(CacheArgs),

@@ -1,6 +1,9 @@
 //! Puts a plan's question to the person at the terminal.
+//!
+//! Invariant: a question that is taken back (its time is up, the run ends) reads nothing any more: the
+//! next line that is typed is for whoever asks next.
 
-use std::io::{BufRead, Write};
+use std::io::{PipeReader, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
@@ -37,13 +40,14 @@ impl Asker for Person {
                 prompt.push_str(&format!(" [{}]", sanitise::line(default, &self.style)));
             }
             let default = default.map(str::to_owned);
-            // Reading blocks, so it has a thread; a dropped question leaves that thread to the end
-            // of the process, which does not wait for it.
+            // Reading blocks, so it has a thread, which hears of it when the question is dropped.
+            let (taken_back, asking) = std::io::pipe().ok()?;
             let read = tokio::task::spawn_blocking(move || {
                 let display = display.lock().unwrap_or_else(PoisonError::into_inner);
-                display.suspend(|| read_line(&prompt))
+                display.suspend(|| read_line(&prompt, &taken_back))
             });
             let line = read.await.ok()??;
+            drop(asking);
             let answer = line.trim();
             if answer.is_empty() { default } else { Some(answer.to_owned()) }
         }
@@ -51,13 +55,51 @@ impl Asker for Person {
     }
 }
 
-/// `None` at the end of input.
-fn read_line(prompt: &str) -> Option<String> {
-    {
-        // Let go of before reading: whoever is told to stop meanwhile has something to say.
-        let mut err = std::io::stderr().lock();
-        write!(err, "{prompt}\n> ").and_then(|()| err.flush()).ok()?;
+fn show(text: &str) -> Option<()> {
+    // Let go of before reading: whoever is told to stop meanwhile has something to say.
+    let mut err = std::io::stderr().lock();
+    err.write_all(text.as_bytes()).and_then(|()| err.flush()).ok()
+}
+
+/// `None` at the end of input, and when the question is taken back.
+///
+/// Read past the buffer of the standard library: what that holds nobody else could wait for. A terminal
+/// gives one line at a time.
+#[cfg(unix)]
+fn read_line(prompt: &str, taken_back: &PipeReader) -> Option<String> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    show(&format!("{prompt}\n> "))?;
+    let input = std::io::stdin();
+    let mut line = Vec::new();
+    loop {
+        let mut either = [PollFd::new(&input, PollFlags::IN), PollFd::new(taken_back, PollFlags::IN)];
+        match poll(&mut either, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(_) => return None,
+        }
+        if either.iter().skip(1).any(|pipe| !pipe.revents().is_empty()) {
+            show("\n");
+            return None;
+        }
+        let mut piece = [0; 4096];
+        match rustix::io::read(&input, &mut piece) {
+            Ok(0) => return None,
+            Ok(read) => line.extend(piece.iter().take(read)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return None,
+        }
+        if line.ends_with(b"\n") {
+            return Some(String::from_utf8_lossy(&line).into_owned());
+        }
     }
+}
+
+/// `None` at the end of input.
+#[cfg(not(unix))]
+fn read_line(prompt: &str, _: &PipeReader) -> Option<String> {
+    use std::io::BufRead as _;
+    show(&format!("{prompt}\n> "))?;
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
         Ok(0) | Err(_) => None,

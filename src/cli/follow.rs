@@ -14,7 +14,7 @@ use super::terminal::Terminal;
 use super::{Complaint, exit, secrets};
 use crate::event::{Event, Record, Subject};
 use crate::id::InstanceId;
-use crate::journal::{self, RunState};
+use crate::journal::{self, RunState, Tail};
 use crate::report::fold::RunView;
 use crate::report::live::{self, Target};
 use crate::report::redact::Redactor;
@@ -174,11 +174,9 @@ pub fn follow(dir: &Path, on: bool, news: News<'_>) -> Result<Seen, Complaint> {
         });
         leave_on_interrupt(tell);
     }
-    let mut told = 0;
+    let mut tail = Tail::of(dir);
     loop {
-        let past = journal::read(dir).map_err(|error| journal_complaint(&error))?;
-        news(past.records.get(told..).unwrap_or_default())?;
-        told = told.max(past.records.len());
+        news(&tail.more().map_err(|error| journal_complaint(&error))?)?;
         if !on {
             return Ok(Seen::All);
         }
@@ -189,7 +187,8 @@ pub fn follow(dir: &Path, on: bool, news: News<'_>) -> Result<Seen, Complaint> {
             return Ok(Seen::Left);
         }
         if reasons.iter().any(|reason| matches!(reason, Woken::Over)) {
-            return follow(dir, false, &mut |records| news(records.get(told..).unwrap_or_default()));
+            news(&tail.more().map_err(|error| journal_complaint(&error))?)?;
+            return Ok(Seen::All);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::limits::history::History;
 use crate::limits::places::Places;
 use crate::outcome::{Outcome, Status, Usage};
 use crate::plan::OnInterrupt;
-use crate::report::fold::RunView;
+use crate::report::fold::{PossiblyBilled, RunView};
 use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
 use crate::run::stop::Stop;
@@ -104,6 +104,8 @@ pub struct Forecast {
     runs: Vec<(InstanceId, String)>,
     /// Come after what runs; whether and with what is not known yet.
     after: Vec<InstanceId>,
+    /// What the processes that were cut off may be billed for.
+    possibly: PossiblyBilled,
 }
 
 impl Forecast {
@@ -115,7 +117,9 @@ impl Forecast {
         heard: &Heard,
         (changed, redo): (Vec<String>, &[CallId]),
     ) -> Forecast {
-        let mut forecast = Forecast { run: earlier.head.run.to_string(), changed, ..Forecast::default() };
+        let possibly = view.possibly_billed_if_cut_off();
+        let mut forecast =
+            Forecast { run: earlier.head.run.to_string(), changed, possibly, ..Forecast::default() };
         let cut_off: HashSet<InstanceId> =
             earlier.cut_off().into_iter().map(|cut_off| cut_off.instance).collect();
         // Who waits, directly or not, for something that runs.
@@ -159,6 +163,7 @@ impl Forecast {
             "saved": self.saved,
             "runs": runs,
             "after": names(&self.after),
+            "possibly_billed": self.possibly,
         })
     }
 
@@ -179,6 +184,9 @@ impl Forecast {
         };
         if !self.changed.is_empty() {
             row(Tone::Warn, "note", &format!("changed since the run began: {}", self.changed.join(", ")));
+        }
+        if !self.possibly.is_none() {
+            row(Tone::Warn, "note", &format!("possibly billed so far: {}", self.possibly.sentence()));
         }
         if !self.reused.is_empty() {
             let tokens = self.saved.input + self.saved.output;
@@ -274,6 +282,7 @@ fn by_reason(runs: &[(InstanceId, String)]) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unit::Tokens;
 
     #[test]
     fn a_forecast_groups_instances_and_says_why() {
@@ -290,10 +299,12 @@ mod tests {
                 (only("b"), "its inputs or its settings have changed".into()),
             ],
             after: vec![only("c")],
+            possibly: PossiblyBilled { requests: 0, tokens: Tokens(12_000), cost: None },
         };
         let expected = "\
 20261121-004218-7f3a: 4 results are taken over, 3 calls run, 1 comes after that
   note   changed since the run began: plan.yaml
+  note   possibly billed so far: at most 12k tokens
   reuse  a, review x2, one[3]
   run    review x2: it has not been started
   run    b: its inputs or its settings have changed

@@ -3,7 +3,7 @@
 //! `FANOUT_TEST_KILL_AT=n` makes a debug build end itself with SIGKILL at the n-th boundary:
 //! before, in the middle of and after every write, before and after every sync, and around
 //! every file that is made or renamed. A release build does not know the variable. What the
-//! sweep of `tests/it/sweep.rs` shows rests on this.
+//! sweep of `tests/it/sweep/mod.rs` shows rests on this.
 
 use std::sync::Arc;
 

@@ -62,10 +62,26 @@ pub fn gc(options: &Gc, terminal: &Terminal) -> Result<u8, Complaint> {
         let word = if options.dry_run { "would remove" } else { "removed" };
         terminal.err(&format!("{word} {}\n", run.run));
     }
-    if old.is_empty() {
+    let left = left_over(options.dry_run, terminal);
+    if old.is_empty() && left == 0 {
         terminal.err("nothing to remove\n");
     }
     Ok(0)
+}
+
+/// Takes away private folders of programs whose fanout was killed, and says how many there were.
+fn left_over(dry_run: bool, terminal: &Terminal) -> usize {
+    let left = crate::sandbox::left_over();
+    for folder in &left {
+        let gone = if dry_run { Ok(()) } else { std::fs::remove_dir_all(folder) };
+        let said = match gone {
+            Ok(()) if dry_run => format!("would remove {}\n", folder.display()),
+            Ok(()) => format!("removed {}, which a killed run had left\n", folder.display()),
+            Err(error) => format!("{} could not be removed: {error}\n", folder.display()),
+        };
+        terminal.err(&said);
+    }
+    left.len()
 }
 
 /// Takes away what a run has left in the person's repository; says what may not be lost, if there is such.

@@ -160,6 +160,10 @@ pub fn go(
         if let Some(earlier) = earlier {
             // What a killed process left behind must not work beside its own repeat.
             process::kill_marked(&(process::RUN_ID.to_owned(), run.to_string()));
+            for folder in crate::sandbox::left_over() {
+                // `fanout gc` tries again, and says so.
+                let _ = std::fs::remove_dir_all(folder);
+            }
             if let Some(message) = earlier::possibly_billed(earlier, &ready.plan) {
                 journal.note(Event::Warned { code: "possibly_billed".to_owned(), message });
             }

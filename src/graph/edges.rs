@@ -56,7 +56,9 @@ impl Edges {
 
     /// The targets of one position, ascending; none for a position that does not exist.
     pub(super) fn of(&self, from: usize) -> impl ExactSizeIterator<Item = Link> + '_ {
-        let row = match (self.starts.get(from), self.starts.get(from + 1)) {
+        // A subagent stands nowhere in its plan: its position has no next one.
+        let end = from.checked_add(1).and_then(|next| self.starts.get(next));
+        let row = match (self.starts.get(from), end) {
             (Some(&start), Some(&end)) => &self.targets[start as usize..end as usize],
             _ => &[],
         };

@@ -26,6 +26,9 @@ pub(super) struct Memo {
     steps: HashMap<InstanceId, HashMap<ContentKey, VecDeque<Arc<Record>>>>,
     /// What the agents' conversations were made of.
     pub(super) talks: Talks,
+    /// The subagents of each instance, and how each of them ended last.
+    subagents: HashMap<InstanceId, Vec<InstanceId>>,
+    ends: HashMap<InstanceId, Option<Outcome>>,
 }
 
 impl Memo {
@@ -52,7 +55,17 @@ impl Memo {
             let steps = self.steps.entry(instance.clone()).or_default();
             steps.entry(key.clone()).or_default().push_back(Arc::clone(record));
         }
+        if let Event::SubagentPlanned { within, call } = &record.event {
+            let subagent = InstanceId::only(call.id.clone());
+            if !self.ends.contains_key(&subagent) {
+                self.subagents.entry(within.clone()).or_default().push(subagent.clone());
+            }
+            self.ends.insert(subagent, None);
+        }
         if let Event::CallFinished { instance, key, outcome } = &record.event {
+            if let Some(end) = self.ends.get_mut(instance) {
+                *end = Some(outcome.clone());
+            }
             if ends_its_steps(outcome.status) {
                 self.steps.remove(instance);
             }
@@ -73,6 +86,20 @@ impl Memo {
         if let Event::ResultsForgotten { calls } = &record.event {
             self.forget(calls);
         }
+    }
+
+    /// How those subagents of an instance, and theirs, ended that did so in an earlier process and not in
+    /// this one; each is told once. To be asked whenever an instance has ended.
+    pub(super) fn take_beneath(&mut self, instance: &InstanceId) -> Vec<Outcome> {
+        self.ends.remove(instance);
+        let mut open = vec![instance.clone()];
+        let mut ends = Vec::new();
+        while let Some(instance) = open.pop() {
+            let subagents = self.subagents.remove(&instance).unwrap_or_default();
+            ends.extend(subagents.iter().filter_map(|one| self.ends.remove(one)?));
+            open.extend(subagents);
+        }
+        ends
     }
 
     /// Drops everything that is known of these calls and of the calls inside them.
@@ -234,6 +261,41 @@ mod tests {
         let (a, b, c) = (instance("a", 0), instance("b", 0), instance("c", 0));
         let mut memo = memo([finished(a.clone(), ok("x")), finished(b.clone(), reused(&ok("x")))]);
         assert_eq!(texts(&mut memo, [b, c, a]), [Some("x".to_owned()), None, None]);
+    }
+
+    #[test]
+    fn what_subagents_came_to_earlier_is_told_once_with_their_call_however_deep() {
+        let only = |name: &str| InstanceId::only(CallId::parse(name).unwrap());
+        let planned = |within: &str, name: &str| Event::SubagentPlanned {
+            within: only(within),
+            call: crate::event::PlannedCall {
+                id: CallId::parse(name).unwrap(),
+                description: String::new(),
+                kind: "prompt".into(),
+                turn: 1,
+                needs: Vec::new(),
+                after: Vec::new(),
+                background: false,
+                check: false,
+            },
+        };
+        let mut memo = memo([
+            planned("a", "b"),
+            planned("b", "c"),
+            finished(only("c"), ok("c")),
+            finished(only("b"), ok("b")),
+            // A resumed process comes to it again.
+            planned("a", "b"),
+            finished(only("b"), reused(&ok("b"))),
+            planned("z", "other"),
+        ]);
+        let mut texts = |name: &str| -> Vec<String> {
+            memo.take_beneath(&only(name)).iter().map(|end| end.output.text.to_string()).collect()
+        };
+        // `c` ended again, by itself.
+        assert_eq!(texts("c"), [""; 0]);
+        assert_eq!(texts("a"), ["b"]);
+        assert_eq!((texts("a"), texts("z")), (vec![], vec![]), "each is told once");
     }
 
     #[test]

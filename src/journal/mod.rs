@@ -29,6 +29,7 @@ mod recording;
 mod runs;
 mod spill;
 mod storage;
+mod tail;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ pub use recording::{Answered, Recording, StepAnswered};
 pub use runs::{FindError, Glance, RunSummary, find, folder, list};
 pub use spill::StorageFailure;
 pub use storage::{Clock, Disk, Nowhere, Storage, StoredFile, SystemClock};
+pub use tail::Tail;
 pub use talk::Part;
 pub use took::{Took, took};
 
@@ -287,6 +289,12 @@ impl Journal {
     pub fn recall(&self, key: &ContentKey, instance: &InstanceId) -> Option<Durable<Outcome>> {
         let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
         memo.take(key, instance).map(Durable::vouch)
+    }
+
+    /// How those subagents of an instance that has ended, and theirs, ended in an earlier process and
+    /// not in this one; each is told once.
+    pub fn take_beneath(&self, instance: &InstanceId) -> Vec<Outcome> {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).take_beneath(instance)
     }
 
     /// Records one of several steps of an instance, and returns once it is durable.

@@ -18,10 +18,10 @@ use jiff::Timestamp;
 
 pub use call::{AttemptView, CallView, InstanceView, Standing, State};
 pub use part::{NotificationView, QuestionView, ReconciledView, StopView, Tally, TurnView, WarningView};
-pub use provider::ProviderView;
+pub use provider::{PossiblyBilled, ProviderView};
 pub use talk::{Said, StepView};
 
-use crate::event::{Census, Event, PlannedCall, Record, RunFinished, RunStarted};
+use crate::event::{Census, Event, PlannedCall, Record, RequestStarted, RunFinished, RunStarted};
 use crate::id::{CallId, InstanceId};
 use crate::outcome::{Outcome, Usage};
 use crate::unit::{Tokens, Usd};
@@ -65,6 +65,8 @@ pub struct RunView {
     pub turns: BTreeMap<u32, TurnView>,
     /// Time of earlier processes.
     before: Duration,
+    /// Requests that have begun and not ended.
+    open: BTreeMap<(InstanceId, u64), RequestStarted>,
     by_id: HashMap<CallId, usize>,
     running: BTreeMap<u64, InstanceId>,
     places: u64,
@@ -109,8 +111,10 @@ impl RunView {
                 {
                     view.activity.clear();
                 }
+                self.open.insert((request.instance.clone(), request.number), request.clone());
             }
             Event::RequestFinished(request) => {
+                self.open.remove(&(request.instance.clone(), request.number));
                 self.providers.entry(request.provider.clone()).or_default().count(request);
             }
             Event::AttemptFailed { instance, attempt, cause, retry_in } => {
@@ -258,6 +262,21 @@ impl RunView {
         total
     }
 
+    /// What may be billed though nobody said so, over all processes that worked on it.
+    pub fn possibly_billed(&self) -> PossiblyBilled {
+        let mut all = PossiblyBilled::default();
+        self.providers.values().for_each(|provider| all.add(provider));
+        all
+    }
+
+    /// The same if whoever is or was at it does not go on.
+    pub fn possibly_billed_if_cut_off(&self) -> PossiblyBilled {
+        let mut view =
+            RunView { providers: self.providers.clone(), open: self.open.clone(), ..RunView::default() };
+        view.lose_open();
+        view.possibly_billed()
+    }
+
     /// The census: the run's own if it ended, else counted from what is known.
     pub fn census(&self) -> Census {
         if let Some(finish) = &self.finish {
@@ -300,8 +319,16 @@ impl RunView {
         self.plan(PlannedCall { turn, ..call.clone() });
     }
 
+    /// Takes all requests that have not ended for lost.
+    fn lose_open(&mut self) {
+        for request in std::mem::take(&mut self.open).into_values() {
+            self.providers.entry(request.provider.clone()).or_default().lose(&request);
+        }
+    }
+
     fn resume(&mut self) {
         self.resumed += 1;
+        self.lose_open();
         self.before = self.elapsed;
         self.finish = None;
         self.stop = None;

@@ -56,6 +56,7 @@ pub fn document(view: &RunView) -> Value {
         "stop": view.stop.as_ref().map(|stop| json!({ "reason": stop.reason, "message": stop.message })),
         "census": census(view),
         "usage": view.usage(),
+        "possibly_billed": view.possibly_billed(),
         "providers": view.providers.iter().map(|(name, provider)| (name.clone(), provider.json())).collect::<serde_json::Map<_, _>>(),
         "calls": calls,
         "notifications": view.notifications.iter().map(|(number, posted)| json!({

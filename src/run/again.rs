@@ -46,6 +46,17 @@ impl Instance<'_> {
         Some(outcome)
     }
 
+    /// Counts the subagents that an earlier process has seen to the end, so that a resumed run counts
+    /// as many as one that nobody killed.
+    pub(super) fn count_beneath(&self) {
+        let world = &self.level.world;
+        if world.resumed {
+            for subagent in world.journal.take_beneath(&self.id) {
+                world.count(&Outcome { reused: true, ..subagent });
+            }
+        }
+    }
+
     /// The work as a whole, by which it is known: of a `repeat`, its first round.
     ///
     /// # Errors

@@ -87,6 +87,7 @@ impl Instance<'_> {
                 outcome
             }
         };
+        self.count_beneath();
         Ok(InstanceResult::new(self.id, self.label, self.local.item, outcome))
     }
 

@@ -136,6 +136,7 @@ impl World {
     /// The same for an instance that is dropped before its end and so cannot wait.
     fn end_dropped(&self, instance: InstanceId, outcome: Outcome) {
         self.count(&outcome);
+        self.journal.take_beneath(&instance);
         self.journal.note(Event::CallFinished { instance, key: None, outcome });
     }
 

@@ -12,6 +12,7 @@
 #[cfg(target_os = "linux")]
 mod confine;
 mod launch;
+mod left;
 mod policy;
 mod probe;
 mod surroundings;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use launch::SUBCOMMAND;
+pub use left::left_over;
 pub use policy::{Mode, Policy, Roots};
 pub use probe::{Attempt, Report, Tier, available};
 
@@ -116,7 +118,7 @@ impl Sandbox {
                     .to_owned(),
             });
         }
-        let scratch = tempfile::Builder::new().prefix("fanout-sandbox-").tempdir();
+        let scratch = tempfile::Builder::new().prefix(&left::prefix()).tempdir();
         let scratch = scratch.map_err(|error| Unavailable {
             problem: format!("no private folder in {}: {error}", std::env::temp_dir().display()),
             help: "set TMPDIR to a folder that can be written".to_owned(),

@@ -115,6 +115,8 @@ fn inputs_that_lead_out_of_the_folder_and_a_cache_on_what_is_never_repeated_are_
     for (plan, words) in [
         ("calls: { a: { run: x, cache: { inputs: \"../**\" } } }", "leads out of"),
         ("calls: { a: { value: \"1\", cache: true } }", "`cache` means nothing"),
+        ("calls: { a: { run: x, cache: true, isolation: worktree } }", "`a` works in a worktree of its own"),
+        ("calls: { a: { run: x, cache: { inputs: [x] }, isolation: clone } }", "not known to the cache"),
     ] {
         let ran = Folder::with_plan(plan).run(&["validate", "plan.yaml"]).expect_code(2);
         assert!(ran.err.contains(words), "{}", ran.err);

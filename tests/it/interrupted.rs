@@ -127,3 +127,51 @@ fn a_run_that_is_in_use_says_by_whom() {
     signal(&child, "INT");
     child.wait().unwrap();
 }
+
+#[test]
+fn what_was_in_flight_at_a_kill_is_summed_as_possibly_billed() {
+    use crate::provider::{Provider, Script};
+    let provider = Provider::start();
+    provider.on("quick", Script::text("done"));
+    provider.on("slow", Script::silence());
+    let folder = Folder::with_plan(&format!(
+        "providers: {{ lab: {{ api: anthropic, base_url: '{}', api_key_env: LAB_KEY }} }}\n\
+         agents: {{ m: {{ model: lab/tiny, tools: [], max_tokens: 1k }} }}\ndefaults: {{ agent: m }}\n\
+         calls: {{ one: {{ prompt: quick }}, two: {{ prompt: slow a }}, three: {{ prompt: slow b }} }}\n",
+        provider.base_url()
+    ));
+    let mut command = folder.fanout(&["run", "plan.yaml", "-q"]);
+    let mut child = command.env("LAB_KEY", "sk-x").env("NO_PROXY", "127.0.0.1").spawn().unwrap();
+    let begun = || {
+        let runs = std::fs::read_dir(folder.path().join(".fanout/runs")).ok();
+        let dir = runs.and_then(|mut runs| runs.next()).and_then(Result::ok);
+        let text = dir.and_then(|dir| std::fs::read_to_string(dir.path().join("journal.jsonl")).ok());
+        let text = text.unwrap_or_default();
+        text.matches("request_started").count() == 3 && text.matches("\"call_finished\"").count() == 1
+    };
+    eventually("one is answered, two are in flight", begun);
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    let json = |args: &[&str]| -> serde_json::Value {
+        let ran = folder.run_with(&[("LAB_KEY", "sk-x"), ("NO_PROXY", "127.0.0.1")], args).expect_code(0);
+        serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}", ran.out))
+    };
+    let forecast = json(&["resume", "--dry-run", "-o", "json"]);
+    let possibly = &forecast["possibly_billed"];
+    assert_eq!(possibly["requests"], 2, "{forecast}");
+    // What was sent and the most that could come back, twice.
+    let tokens = possibly["tokens"].as_u64().unwrap();
+    assert!((2_000..4_000).contains(&tokens), "{forecast}");
+    let text = folder.run(&["resume", "--dry-run"]).expect_code(0).out;
+    assert!(text.contains("possibly billed so far: at most 2.1k tokens (2 requests"), "{text}");
+    // The resume is answered by another server.
+    let provider = Provider::start();
+    let plan = folder.read("plan.yaml");
+    let base = plan.split('\'').nth(1).unwrap().to_owned();
+    folder.write("plan.yaml", &plan.replace(&base, &provider.base_url()));
+    let result = json(&["resume", "-q", "-o", "json"]);
+    assert_eq!(result["possibly_billed"], *possibly, "{result:#}");
+    assert_eq!(result["usage"]["requests"], 3, "what may be billed is no part of what was used");
+    let shown = folder.run(&["show"]).expect_code(0).out;
+    assert!(shown.contains("possibly billed besides: at most 2"), "{shown}");
+}

@@ -70,6 +70,52 @@ impl Drop for Screen<'_> {
 }
 
 #[test]
+fn a_question_whose_time_is_up_leaves_the_next_line_to_the_next_question() {
+    let folder = Folder::with_plan(
+        "name: questions\ncalls:\n  early: { ask: 'The first question?', timeout: 1s, default: nobody }\n  \
+         late: { ask: 'The second question?', needs: [early] }\n  \
+         told: { run: 'echo early={{ calls.early.output }} late={{ calls.late.output }}' }\n",
+    );
+    let Some(screen) = Screen::start(&folder) else { return };
+    let line = format!("clear; {} run plan.yaml; echo status $?", env!("CARGO_BIN_EXE_fanout"));
+    screen.tmux(&["send-keys", &line, "Enter"]);
+    // Nobody answers the first one.
+    screen.until("the second question", |shown| shown.contains("The second question?"));
+    screen.tmux(&["send-keys", "for the second", "Enter"]);
+    let last = screen.until("the exit status", |shown| shown.contains("status 0"));
+    assert!(last.contains("early=nobody late=for the second"), "{last}");
+}
+
+/// The terminal that a run in the background was started from is closed, which ends everything in it with
+/// SIGHUP; another one waits for the run.
+#[test]
+fn a_run_in_the_background_outlives_its_terminal_and_tells_another_one_its_exit_status() {
+    let folder = Folder::with_plan(
+        "name: away\nnotify: { command: 'echo $FANOUT_NOTICE >> told' }\n\
+         calls:\n  slow: { run: 'cat gate; echo done; exit 3', retries: 0 }\n",
+    );
+    assert!(Command::new("mkfifo").arg(folder.path().join("gate")).status().unwrap().success());
+    let Some(screen) = Screen::start(&folder) else { return };
+    let line = format!("clear; {} run plan.yaml --detach; echo status $?", env!("CARGO_BIN_EXE_fanout"));
+    screen.tmux(&["send-keys", &line, "Enter"]);
+    screen.until("that it is on its way", |shown| shown.contains("status 0"));
+    let shell = screen.tmux(&["display-message", "-p", "#{pane_pid}"]).trim().to_owned();
+    drop(screen);
+    crate::support::eventually("the terminal is closed", || {
+        !std::path::Path::new("/proc").join(&shell).exists()
+    });
+    // The run goes on: it is waited for, and ends only when its command may.
+    let waiting = folder.start(&["wait", "last"]);
+    drop(std::fs::OpenOptions::new().write(true).open(folder.path().join("gate")).unwrap());
+    let ran = crate::support::Ran::of(waiting.wait_with_output().unwrap()).expect_code(1);
+    assert!(ran.err.contains("failed, exit status 1"), "{}", ran.err);
+    assert_eq!(folder.run(&["wait", "last", "-q"]).code, 1, "and again for whoever comes later");
+    assert_eq!(folder.read("told").lines().count(), 1, "{}", folder.read("told"));
+    let show = folder.run(&["show", "last", "--json"]).expect_code(0).out;
+    assert_eq!(show.matches("\"type\":\"notice_delivered\"").count(), 1, "{show}");
+}
+
+#[test]
 fn a_live_run_follows_its_window_and_leaves_a_clean_screen_after_ctrl_c() {
     let folder = Folder::with_plan(
         "name: live\ncalls:\n  quick: { run: echo quick }\n  \

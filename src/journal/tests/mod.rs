@@ -8,6 +8,7 @@ mod order;
 mod outputs;
 mod resume;
 mod runs;
+mod tail;
 mod world;
 
 use std::path::Path;

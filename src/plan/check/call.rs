@@ -101,12 +101,22 @@ pub(super) fn check(
     let attempts = file.attempts.take().map_or(1, |n| at_least_one(load, n.value, n.at, "attempts"));
     let retry_on = file.retry_on.take().map_or_else(RetryOn::default, |words| faults_to_retry(&words.value));
     let item_name = expansion.item.unwrap_or_else(|| "item".to_owned());
+    let caches = file.cache.as_ref().map(|cache| cache.key);
     let cache = kept(load, file.cache.take());
     let budget = budget::of_call(load, file.limits.take());
     let tags = file.tags.take().map_or_else(Vec::new, |tags| tags.value.0);
     let (Some(id), Some(action)) = (id, action) else { return CheckedCall { needs, call: None } };
     let asks = matches!(action, Action::Prompt { .. });
     workspace::settle(&mut workspace, &action);
+    if let (Some(at), true, true) = (caches, workspace.isolation.is_own(), !matches!(cache, Cache::Off)) {
+        let isolation = workspace.isolation.as_str();
+        let message = format!(
+            "`{}` works in a {isolation} of its own, and what it finds there is not known to the cache",
+            name.value
+        );
+        let fault = Diagnostic::error(code::CONTRADICTION, at, message);
+        load.fault(fault.help("remove `cache`, or give the call `isolation: shared` or `read-only`"));
+    }
     if cwd.is_none() {
         workspace::survey(load, &workspace, &scope.place.dir);
     }

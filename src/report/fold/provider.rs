@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::event::{Millis, RequestFinished};
+use crate::event::{Millis, RequestFinished, RequestStarted};
 use crate::outcome::Usage;
 use crate::unit::{Tokens, Usd, human_duration};
 
@@ -23,6 +24,11 @@ pub struct ProviderView {
     pub usage: Usage,
     /// Tokens that the budgets were charged beyond that: requests that may be billed though nobody said so.
     pub possibly: Tokens,
+    /// The same in money, where prices are known.
+    pub possibly_cost: Option<Usd>,
+    /// Requests that were in flight when fanout was killed. They count as possibly billed, with all that
+    /// was reserved for them.
+    pub lost: u32,
     /// What reading from the prompt cache has saved, where prices are known.
     pub saved: Option<Usd>,
 }
@@ -39,6 +45,7 @@ impl ProviderView {
             "output": self.usage.output,
             "cached": self.usage.cached,
             "possibly_billed": self.possibly,
+            "lost": self.lost,
             "cost": self.usage.cost,
             "saved": self.saved,
         })
@@ -58,10 +65,60 @@ impl ProviderView {
         self.usage.add(&usage);
         let said = request.usage.input + request.usage.output;
         self.possibly += Tokens(request.charged.0.saturating_sub(said.0));
-        self.saved = match (self.saved, request.saved) {
-            (Some(a), Some(b)) => Some(a + b),
-            (known, None) | (None, known) => known,
+        if let Some(charged) = request.charged_cost {
+            let said = request.usage.cost.unwrap_or_default();
+            self.possibly_cost = sum(self.possibly_cost, Some(Usd(charged.0.saturating_sub(said.0))));
+        }
+        self.saved = sum(self.saved, request.saved);
+    }
+
+    /// A request whose end was never written down.
+    pub(super) fn lose(&mut self, request: &RequestStarted) {
+        self.lost += 1;
+        self.possibly += request.reserved;
+        self.possibly_cost = sum(self.possibly_cost, request.reserved_cost);
+    }
+}
+
+/// Requests that may be billed though nobody said so, and the most that they can come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct PossiblyBilled {
+    /// Requests that were in flight when fanout was killed.
+    pub requests: u32,
+    /// Tokens, of those and of requests that failed without saying what they used.
+    pub tokens: Tokens,
+    /// The same in money, where prices are known.
+    pub cost: Option<Usd>,
+}
+
+impl PossiblyBilled {
+    pub(super) fn add(&mut self, provider: &ProviderView) {
+        self.requests += provider.lost;
+        self.tokens += provider.possibly;
+        self.cost = sum(self.cost, provider.possibly_cost);
+    }
+
+    /// True where there is nothing of the kind.
+    pub fn is_none(&self) -> bool {
+        self.requests == 0 && self.tokens.is_zero()
+    }
+
+    /// For people: `at most 12k tokens, $0.03 (2 requests in flight at a kill)`.
+    pub fn sentence(&self) -> String {
+        let cost = self.cost.filter(|cost| cost.0 > 0).map(|cost| format!(", {cost}")).unwrap_or_default();
+        let many = if self.requests == 1 { "request" } else { "requests" };
+        let killed = match self.requests {
+            0 => String::new(),
+            lost => format!(" ({lost} {many} in flight at a kill)"),
         };
+        format!("at most {} tokens{cost}{killed}", self.tokens)
+    }
+}
+
+fn sum(one: Option<Usd>, other: Option<Usd>) -> Option<Usd> {
+    match (one, other) {
+        (Some(a), Some(b)) => Some(a + b),
+        (known, None) | (None, known) => known,
     }
 }
 

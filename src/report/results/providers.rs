@@ -17,10 +17,14 @@ pub(super) fn write(page: &mut Page<'_>, view: &RunView) {
         facts.extend(figures(provider));
         page.facts(2, &facts);
     }
+    let possibly = view.possibly_billed();
+    if !possibly.is_none() {
+        page.facts(2, &[(Some(Tone::Warn), format!("possibly billed besides: {}", possibly.sentence()))]);
+    }
 }
 
 fn figures(provider: &ProviderView) -> Vec<(Option<Tone>, String)> {
-    let ProviderView { requests, limited, failed, waited, usage, possibly, saved } = provider;
+    let ProviderView { requests, limited, failed, waited, usage, saved, .. } = provider;
     let mut facts = Vec::new();
     let mut say = |tone, text: String| facts.push((tone, text));
     say(None, format!("{requests} request{}", if *requests == 1 { "" } else { "s" }));
@@ -37,9 +41,6 @@ fn figures(provider: &ProviderView) -> Vec<(Option<Tone>, String)> {
         let cached =
             if usage.cached.is_zero() { String::new() } else { format!(" ({} cached)", usage.cached) };
         say(None, format!("{} in{cached}, {} out", usage.input, usage.output));
-    }
-    if !possibly.is_zero() {
-        say(Some(Tone::Warn), format!("{possibly} tokens possibly billed"));
     }
     if let Some(cost) = usage.cost.filter(|cost| cost.0 > 0) {
         let saved = saved.filter(|saved| saved.0 > 0);

@@ -49,7 +49,11 @@ pub(super) fn mount(launch: &Launch) -> Result<(), Fault> {
     // In some containers parts of the table are covered and a new one is refused; then the old one stays,
     // of which Landlock leaves nothing but names and numbers.
     let _ = mount_new(c"proc", c"/proc", c"proc", plain, None);
-    let _ = mount_new(c"tmpfs", c"/dev/shm", c"tmpfs", plain, SHARED_MEMORY);
+    // Whoever works beneath the shared memory keeps it: a new one would hide the very folder.
+    let beneath = |path: &PathBuf| path.starts_with("/dev/shm");
+    if !launch.write.iter().chain(&launch.protect).any(beneath) {
+        let _ = mount_new(c"tmpfs", c"/dev/shm", c"tmpfs", plain, SHARED_MEMORY);
+    }
     let points = points()?;
     // What is written stays as it is, on mounts of its own.
     let writable = launch.write.iter().chain(launch.protect.iter());

@@ -3,13 +3,17 @@
 //! The first process ends itself with SIGKILL at boundary `n` (`FANOUT_TEST_KILL_AT`, a hook
 //! of debug builds), for n = 1, 2, 3, … until it gets through. After the resume the results
 //! are those of a run that nobody killed; no request that was answered and no command that
-//! had ended was seen twice; and no process is left.
+//! had ended was seen twice; no tool of an agent had its effect twice, and an agent whose tool was
+//! interrupted was told so; and no process is left.
 //!
 //! `FANOUT_SWEEP=pairs` (or `pairs:steps` for one of the plans) kills the resume as well, at each
 //! of its own boundaries;
 //! docs/journal.md has the command and the figure.
 
-use std::collections::BTreeMap;
+mod plans;
+mod worker;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
@@ -22,97 +26,22 @@ use serde_json::{Map, Value, json};
 
 use crate::provider::{Provider, Script};
 use crate::support::{Folder, Ran, eventually};
-
-/// Commands side by side and in turn, one in the background, one that must not be repeated.
-const COMMANDS: &str = r#"
-name: commands
-vars: { tag: none }
-calls:
-  server: { run: "echo server >> effects; echo up", background: true }
-  a: { run: "echo a >> effects; echo A" }
-  b: { run: "echo b >> effects; echo {{ calls.a.output }}", on_interrupt: fail }
-  c: { run: "echo c >> effects; exit 3", retries: 0, on_error: ignore }
-  d: { run: "echo d >> effects; echo {{ calls.a.output }}{{ calls.b.output }}", needs: { c: done } }
-  e: { value: "calls.d.output ~ '!'" }
-  f: { run: "echo f >> effects; echo {{ calls.e.output }}" }
-"#;
-
-/// Lists that are known beforehand, lists that a call makes, samples, a matrix.
-const LISTS: &str = r#"
-name: lists
-vars: { tag: none }
-calls:
-  names: { run: "echo names >> effects; echo '[\"x\",\"y\",\"z\"]'", output: { format: json } }
-  each: { for_each: "calls.names.json", run: "echo each-{{ item }} >> effects; echo got {{ item }}" }
-  same: { samples: 3, run: "echo same-{{ index }} >> effects; echo s" }
-  grid: { matrix: { os: [l, m], v: [1, 2] }, run: "echo grid-{{ matrix.os }}{{ matrix.v }} >> effects; echo ok", needs: [names] }
-  all: { run: "echo all >> effects; wc -l", stdin: "{% for one in calls.each.outputs %}{{ one.output }}\n{% endfor %}", needs: [grid] }
-reconcile: { strategy: compare, of: [each] }
-"#;
-
-/// Prompts side by side, in turn, and as a list.
-const MODELS: &str = r#"
-name: models
-providers: { lab: { api: anthropic, base_url: BASE, api_key_env: LAB_KEY } }
-agents: { m: { model: lab/tiny, tools: [] } }
-defaults: { agent: m }
-vars: { tag: none }
-calls:
-  one: { prompt: "{{ vars.tag }} one" }
-  two: { prompt: "{{ vars.tag }} two" }
-  list: { for_each: [p, q, r], prompt: "{{ vars.tag }} list {{ item }}" }
-  join: { prompt: "{{ vars.tag }} join {{ calls.one.output }}", needs: [two, list] }
-  use: { run: "echo use >> effects; cat", stdin: "{{ calls.join.output }}" }
-reconcile: { strategy: vote, of: [list] }
-"#;
-
-/// Rounds, answers that are asked for again, checks.
-const REPEATS: &str = r#"
-name: repeats
-providers: { lab: { api: anthropic, base_url: BASE, api_key_env: LAB_KEY } }
-agents: { m: { model: lab/tiny, tools: [] } }
-vars: { tag: none }
-calls:
-  rounds: { run: "echo round-{{ round }} >> effects; echo {{ round }}", repeat: { until: "round >= 3", max: 5 } }
-  talk: { prompt: "{{ vars.tag }} talk round {{ round }}", agent: m, repeat: { until: "round >= 3", max: 5, fresh: true } }
-  shape:
-    prompt: "{{ vars.tag }} shape"
-    agent: m
-    attempts: 3
-    check: "grep -q 'third'"
-  checked: { run: "echo checked >> effects; echo fine", check: "grep -q fine", needs: [rounds] }
-"#;
-
-/// Parent steps in the middle and at the end, a program among them, and a plan inside a plan.
-const STEPS: &str = r#"
-name: steps
-vars: { tag: none }
-calls:
-  l: { run: "echo l >> effects; echo 1" }
-  r: { run: "echo r >> effects; echo 2" }
-  mid: { reconcile: { of: [l, r], strategy: command, command: "echo mid >> effects; echo merged" } }
-  inner: { plan: inner.yaml, with: { who: "calls.mid.output" } }
-  last: { run: "echo last >> effects; echo {{ calls.inner.output }}" }
-reconcile: { strategy: command, command: "echo end >> effects; echo decided" }
-"#;
-
-const INNER: &str = r#"
-name: inner
-vars: { who: nobody }
-calls:
-  x: { run: "echo x >> effects; echo {{ vars.who }}" }
-  y: { run: "echo y >> effects; echo {{ calls.x.output }}" }
-reconcile: { of: [y] }
-"#;
-
-const PLANS: [(&str, &str); 5] =
-    [("commands", COMMANDS), ("lists", LISTS), ("models", MODELS), ("repeats", REPEATS), ("steps", STEPS)];
+use plans::{INNER, NOTES, PLANS, Swept};
 
 /// One run in a folder of its own, with its own mark on every request.
-struct Subject<'a> {
+struct Subject {
     folder: Folder,
-    provider: &'a Provider,
+    provider: Provider,
     tag: String,
+    swept: Swept,
+}
+
+/// What agents were told of tools that a kill had interrupted.
+#[derive(Debug, Default)]
+struct Told {
+    commands: AtomicU32,
+    servers: AtomicU32,
+    jobs: AtomicU32,
 }
 
 /// What a process that should kill itself did.
@@ -121,13 +50,15 @@ enum Ended {
     ByItself(Ran),
 }
 
-impl Subject<'_> {
-    fn new<'a>(plan: &str, provider: &'a Provider, tag: String) -> Subject<'a> {
+impl Subject {
+    fn new(swept: Swept, tag: String) -> Subject {
+        let provider = provider(swept);
         let folder = Folder::in_memory();
-        folder.write("plan.yaml", &plan.replace("BASE", &format!("{}/v1", provider.base_url())));
+        folder.write("notes.sh", NOTES);
+        folder.write("plan.yaml", &swept.text.replace("BASE", &format!("{}/v1", provider.base_url())));
         folder.write("inner.yaml", INNER);
         folder.write("effects", "");
-        Subject { folder, provider, tag }
+        Subject { folder, provider, tag, swept }
     }
 
     fn go(&self, args: &[&str], kill_at: Option<u32>) -> Ended {
@@ -145,7 +76,8 @@ impl Subject<'_> {
     }
 
     fn start(&self, kill_at: Option<u32>) -> Ended {
-        self.go(&["run", "plan.yaml", "-q", "--var", &format!("tag={}", self.tag)], kill_at)
+        // Outside of the sandbox nothing but fanout itself sees to what is left behind.
+        self.go(&["run", "plan.yaml", "-q", "--no-sandbox", "--var", &format!("tag={}", self.tag)], kill_at)
     }
 
     /// The run as its journal has it; `None` if nothing was recorded.
@@ -158,7 +90,7 @@ impl Subject<'_> {
     /// Goes on until the run has ended; a step back for what must not be repeated by itself.
     fn finish(&self) {
         for _ in 0..4 {
-            let Ended::ByItself(ran) = self.go(&["resume", "-q"], None) else {
+            let Ended::ByItself(ran) = self.go(&["resume", "-q", "--no-sandbox"], None) else {
                 panic!("killed by somebody else")
             };
             if ran.code == 0 || ran.err.contains("ended as a success") {
@@ -185,11 +117,9 @@ impl Subject<'_> {
         let mut counts = BTreeMap::new();
         for request in self.provider.requests() {
             let prompt = request.prompt();
-            if prompt.contains(&format!("{} ", self.tag)) {
-                // The marks around what is pasted depend on the tag.
-                let asked = prompt.split("<result").next().unwrap_or_default();
-                *counts.entry(asked.replace(&self.tag, "tag")).or_default() += 1;
-            }
+            // The marks around what is pasted depend on the tag.
+            let asked = prompt.split("<result").next().unwrap_or_default();
+            *counts.entry(asked.replace(&self.tag, "tag")).or_default() += 1;
         }
         counts
     }
@@ -201,8 +131,10 @@ impl Subject<'_> {
         let view = RunView::of(past.records.iter().map(AsRef::as_ref));
         let document = result_json::document(&view);
         let end = |end: &Value| -> Map<String, Value> {
-            let keys = ["id", "label", "status", "output", "json", "exit", "usage", "agent"];
-            keys.into_iter().map(|key| (key.to_owned(), end[key].clone())).collect()
+            // Looking what an interrupted tool did takes requests.
+            let usage = (!self.swept.looks).then_some("usage");
+            let keys = ["id", "label", "status", "output", "json", "exit", "agent"];
+            keys.into_iter().chain(usage).map(|key| (key.to_owned(), end[key].clone())).collect()
         };
         let call = |call: &Value| {
             let instances: Vec<_> = call["instances"].as_array().into_iter().flatten().map(end).collect();
@@ -255,11 +187,27 @@ impl Subject<'_> {
             let (found, expected) = (&results[key], &expected[key]);
             assert!(found == expected, "{what}: {key} differ\n{found:#}\nnot\n{expected:#}");
         }
+        self.asks_nothing_twice();
         let extra = |now: &BTreeMap<String, u32>, then: &BTreeMap<String, u32>| -> u32 {
             assert!(then.keys().all(|key| now.contains_key(key)), "{what}: something is missing: {now:?}");
             now.iter().map(|(key, n)| n.saturating_sub(then.get(key).copied().unwrap_or(0))).sum()
         };
         let (effects, requests) = (self.effects(), self.requests());
+        if self.swept.looks {
+            let programs = ["names", "last", "end"];
+            let tools = |effects: &BTreeMap<String, u32>| -> BTreeMap<String, u32> {
+                let of_agents = effects.iter().filter(|(name, _)| !programs.contains(&name.as_str()));
+                of_agents.map(|(name, n)| (name.clone(), *n)).collect()
+            };
+            assert_eq!(
+                tools(&effects),
+                tools(&whole.effects),
+                "{what}: a tool had its effect twice, or never"
+            );
+            let twice: u32 = programs.iter().filter_map(|name| effects.get(*name)).map(|n| n - 1).sum();
+            assert!(twice <= self.owned_up_to() + 2, "{what}: {effects:?}");
+            return;
+        }
         let repeated = extra(&effects, &whole.effects) + extra(&requests, &whole.requests);
         // What failed is tried again: a failure is no result.
         let retried = effects.get("c").map_or(0, |n| n - 1);
@@ -275,6 +223,73 @@ impl Subject<'_> {
     }
 }
 
+impl Subject {
+    /// No answer that was written down was asked for again, and the server was asked no more than that.
+    fn asks_nothing_twice(&self) {
+        let (past, what) = (self.past().unwrap(), &self.tag);
+        let mut answered = HashSet::new();
+        let mut processes = 1;
+        let mut steps = 0;
+        for record in &past.records {
+            if let Event::ModelAsked { instance, key, .. } = &record.event {
+                assert!(!answered.contains(&(instance, key)), "{what}: asked again: {instance}");
+            } else if let Event::ModelAnswered { instance, key, .. } = &record.event {
+                assert!(answered.insert((instance, key)), "{what}: answered twice: {instance}");
+            } else if let Event::AttemptFinished { instance, outcome, .. } = &record.event {
+                steps += usize::from(outcome.usage.requests > 0 && self.is_parents(&instance.call));
+            } else if let Event::RunResumed { .. } = &record.event {
+                processes += 1;
+            }
+        }
+        let mut seen: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        for request in self.provider.requests() {
+            *seen.entry(request.body).or_default() += 1;
+        }
+        assert!(answered.len() + steps <= seen.len(), "{what}: a request that was answered was made again");
+        assert!(seen.values().all(|n| *n <= processes), "{what}: more than once by one process");
+    }
+
+    fn is_parents(&self, call: &fanout::id::CallId) -> bool {
+        call.is_parent_step() || call.as_str() == "mid"
+    }
+
+    /// An unsafe tool that was begun by one process is never ended by another: its agent is told, and its
+    /// next request holds that.
+    fn tells_of_what_was_interrupted(&self, told: &Told) {
+        let (past, what) = (self.past().unwrap(), &self.tag);
+        let mut begun = HashMap::new();
+        let mut process = 0;
+        let (mut tools, mut jobs) = (0, 0);
+        for record in &past.records {
+            if let Event::ToolStarted { instance, key, tool, .. } = &record.event {
+                let again = begun.insert((instance, key), process).is_some();
+                assert!(!again || !is_unsafe(tool), "{what}: `{tool}` was begun twice with one key");
+            } else if let Event::ToolEnded { instance, key, tool, text, .. } = &record.event {
+                if text.contains(worker::UNKNOWN) {
+                    tools += 1;
+                    let counter = if tool.starts_with("mcp") { &told.servers } else { &told.commands };
+                    counter.fetch_add(1, Ordering::Relaxed);
+                } else if is_unsafe(tool) {
+                    assert_eq!(begun.get(&(instance, key)), Some(&process), "{what}: `{tool}` {text}");
+                }
+            } else if let Event::JobEnded { text, .. } = &record.event {
+                jobs += u32::from(text.contains("Look at what it did"));
+            } else if let Event::RunResumed { .. } = &record.event {
+                process += 1;
+            }
+        }
+        told.jobs.fetch_add(jobs, Ordering::Relaxed);
+        let heard =
+            |words: &str| self.provider.requests().iter().filter(|one| one.prompt().contains(words)).count();
+        assert!(tools == 0 || heard(worker::UNKNOWN) > 0, "{what}: nobody was told of an interrupted tool");
+        assert!(jobs == 0 || heard(worker::JOB_UNKNOWN) > 0, "{what}: nobody was told of an interrupted job");
+    }
+}
+
+fn is_unsafe(tool: &str) -> bool {
+    ["bash", "background_run"].contains(&tool) || tool.starts_with("mcp__")
+}
+
 /// A run that nobody killed.
 struct Whole {
     results: Value,
@@ -282,8 +297,12 @@ struct Whole {
     requests: BTreeMap<String, u32>,
 }
 
-fn provider() -> Provider {
+fn provider(swept: Swept) -> Provider {
     let provider = Provider::start();
+    if swept.looks {
+        provider.answer(worker::answer);
+        return provider;
+    }
     provider.answer(|request| {
         let prompt = request.prompt();
         // Asked for the third time, a shape is right: the conversation grows with each try.
@@ -302,23 +321,23 @@ fn provider() -> Provider {
     provider
 }
 
-fn whole(name: &str, plan: &str, provider: &Provider) -> Whole {
-    let subject = Subject::new(plan, provider, format!("{name}whole"));
+fn whole(swept: Swept) -> Whole {
+    let subject = Subject::new(swept, format!("{}whole", swept.name));
     let Ended::ByItself(ran) = subject.start(None) else { panic!("killed by somebody else") };
     ran.expect_code(0);
+    subject.asks_nothing_twice();
     Whole { results: subject.results(), effects: subject.effects(), requests: subject.requests() }
 }
 
 /// Kills at `n`; false when the run got through before.
 fn one(
-    plan: &str,
-    provider: &Provider,
-    whole: &Whole,
+    swept: Swept,
+    (whole, told): (&Whole, &Told),
     tag: String,
     at: u32,
     again: Option<u32>,
 ) -> (bool, bool) {
-    let subject = Subject::new(plan, provider, tag);
+    let subject = Subject::new(swept, tag);
     if let Ended::ByItself(ran) = subject.start(Some(at)) {
         ran.expect_code(0);
         return (false, false);
@@ -331,10 +350,11 @@ fn one(
     }
     let killed_again = match again {
         None => true,
-        Some(again) => matches!(subject.go(&["resume", "-q"], Some(again)), Ended::Killed),
+        Some(again) => matches!(subject.go(&["resume", "-q", "--no-sandbox"], Some(again)), Ended::Killed),
     };
     subject.finish();
     subject.compare(whole);
+    subject.tells_of_what_was_interrupted(told);
     (true, killed_again)
 }
 
@@ -351,14 +371,17 @@ fn in_parallel(work: impl Fn() + Sync) {
 fn a_run_that_is_killed_at_any_boundary_of_its_journal_goes_on_as_if_nothing_had_been() {
     let began = Instant::now();
     let mut points = 0;
-    for (name, plan) in PLANS {
-        let provider = provider();
-        let whole = whole(name, plan, &provider);
+    let told = Told::default();
+    let only = std::env::var("FANOUT_SWEEP_PLAN").ok();
+    let is_meant = |swept: &Swept| only.as_ref().is_none_or(|only| only == swept.name);
+    for swept in PLANS.into_iter().filter(is_meant) {
+        let name = swept.name;
+        let whole = whole(swept);
         let (next, killed, over) = (AtomicU32::new(1), AtomicU32::new(0), AtomicBool::new(false));
         in_parallel(|| {
             while !over.load(Ordering::Relaxed) {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                match one(plan, &provider, &whole, format!("{name}{at}x"), at, None).0 {
+                match one(swept, (&whole, &told), format!("{name}{at}x"), at, None).0 {
                     true => drop(killed.fetch_add(1, Ordering::Relaxed)),
                     false => over.store(true, Ordering::Relaxed),
                 }
@@ -366,10 +389,16 @@ fn a_run_that_is_killed_at_any_boundary_of_its_journal_goes_on_as_if_nothing_had
         });
         let killed = killed.into_inner();
         eprintln!("{name}: {killed} points, {:.1?} so far", began.elapsed());
-        assert!(killed > 40, "{name}: the hook did not kill: {killed}");
+        assert!(killed > swept.least, "{name}: the hook did not kill: {killed}");
         points += killed;
     }
-    eprintln!("{points} points in {:.1?}", began.elapsed());
+    eprintln!("{points} points in {:.1?}; {told:?}", began.elapsed());
+    if only.is_some() {
+        return;
+    }
+    for (what, told) in [("command", &told.commands), ("job", &told.jobs)] {
+        assert!(told.load(Ordering::Relaxed) > 0, "no agent was told of an interrupted {what}");
+    }
     assert!(points >= 500, "only {points} points");
 }
 
@@ -382,16 +411,17 @@ fn a_resume_that_is_killed_in_turn_goes_on_as_well() {
     let (firsts, seconds): (usize, usize) = if all { (1, 1) } else { (37, 13) };
     let began = Instant::now();
     let pairs = AtomicU32::new(0);
-    for (name, plan) in PLANS.into_iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
-        let provider = provider();
-        let whole = whole(name, plan, &provider);
+    let told = Told::default();
+    for swept in PLANS.into_iter().filter(|swept| only.is_none_or(|only| only == swept.name)) {
+        let name = swept.name;
+        let whole = whole(swept);
         let (next, over) = (AtomicU32::new(0), AtomicBool::new(false));
         in_parallel(|| {
             while !over.load(Ordering::Relaxed) {
                 let at = next.fetch_add(firsts as u32, Ordering::Relaxed) + if all { 1 } else { 20 };
                 for again in (1_u32..).step_by(seconds) {
                     let tag = format!("{name}{at}x{again}x");
-                    let (first, second) = one(plan, &provider, &whole, tag, at, Some(again));
+                    let (first, second) = one(swept, (&whole, &told), tag, at, Some(again));
                     pairs.fetch_add(u32::from(second), Ordering::Relaxed);
                     if !first {
                         over.store(true, Ordering::Relaxed);
