@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::channel::mpsc;
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::jobs::{End, Jobs};
 use crate::event::{Event, ModelAnswer};
@@ -100,7 +101,7 @@ impl Desk {
         conversation: u32,
         kit: Kit,
     ) -> (Arc<Desk>, Errands) {
-        let (errands, received) = mpsc::unbounded_channel();
+        let (errands, received) = mpsc::unbounded();
         let desk = Desk {
             journal,
             instance,
@@ -258,7 +259,7 @@ impl Desk {
 
     fn send(&self, errand: Errand) {
         // Nobody there any more: then the conversation is about to be dropped, too.
-        let _ = self.errands.send(errand);
+        let _ = self.errands.unbounded_send(errand);
     }
 }
 

@@ -109,7 +109,7 @@ impl Redactor {
         while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
             let piece = &rest[..rest.floor_char_boundary(PIECE + overlap)];
             for reading in forms::readings(piece) {
-                for (part, secret) in self.known.iter().flat_map(|prints| prints.find(&reading.bytes)) {
+                for (part, secret) in self.known.iter().flat_map(|prints| prints.find(reading.bytes())) {
                     let place = reading.place(part).map(|place| from + place.start..from + place.end);
                     found.extend(place.map(|place| (place, secret)));
                 }

@@ -76,7 +76,7 @@ impl<'a> Crew<'a> {
             tokio::select! {
                 biased;
                 done = &mut main => return done,
-                Some(errand) = self.errands.recv() => self.take(errand),
+                Some(errand) = self.errands.next() => self.take(errand),
                 Some(()) = self.at_work.next(), if !self.at_work.is_empty() => {}
             }
         }

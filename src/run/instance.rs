@@ -67,23 +67,24 @@ impl Instance<'_> {
     /// # Errors
     /// [`RunError`] only when the run itself cannot go on: the journal failed.
     pub(crate) async fn run(mut self) -> Result<InstanceResult, RunError> {
-        let known = match self.replayed().await? {
+        // What few calls do is kept out of what all of them are: its state is made when it is needed.
+        let known = match Box::pin(self.replayed()).await? {
             Some(outcome) => Some(outcome),
             None => self.recalled(),
         };
         let outcome = match known {
             Some(outcome) => {
-                self.bring_back(&outcome).await;
+                Box::pin(self.bring_back(&outcome)).await;
                 outcome
             }
             None => {
-                let (key, outcome) = match self.cached().await? {
+                let (key, outcome) = match Box::pin(self.cached()).await? {
                     Some((key, outcome)) => (Some(key), outcome),
                     None => self.work().await?,
                 };
                 let outcome = self.level.world.finish(self.id.clone(), key.clone(), outcome).await?;
-                self.move_out(&outcome).await;
-                self.keep_cached(key, &outcome).await;
+                Box::pin(self.move_out(&outcome)).await;
+                Box::pin(self.keep_cached(key, &outcome)).await;
                 outcome
             }
         };
@@ -122,16 +123,16 @@ impl Instance<'_> {
             Err(cause) => return Ok((None, Outcome::ended(Status::Failed, cause))),
         };
         let interrupted = self.cut_off(&job);
-        if let Some(outcome) = self.held_back(interrupted).await {
+        if let Some(outcome) = Box::pin(self.held_back(interrupted)).await {
             return Ok((Some(job.key), outcome));
         }
         self.begin(&job).await?;
         let began = Instant::now();
         let output_base = job.place.cwd.clone();
-        if let Err(outcome) = self.move_in(&mut job, began).await {
+        if let Err(outcome) = Box::pin(self.move_in(&mut job, began)).await {
             return Ok((Some(job.key), outcome));
         }
-        let watched = self.watch(&job).await;
+        let watched = Box::pin(self.watch(&job)).await;
         let carried = match self.carried() {
             Ok(carried) => carried,
             Err(cause) => return Ok((Some(job.key), Outcome::ended(Status::Failed, cause))),
@@ -148,8 +149,8 @@ impl Instance<'_> {
         {
             outcome = Outcome { cause: Some(cause), status: Status::Failed, ..outcome };
         }
-        self.unwatch(watched).await;
-        outcome = self.take_stock(outcome).await;
+        Box::pin(self.unwatch(watched)).await;
+        outcome = Box::pin(self.take_stock(outcome)).await;
         outcome.took = began.elapsed();
         outcome.attempts = spent.attempts.max(1);
         outcome.usage = spent.usage;
@@ -274,10 +275,12 @@ impl Instance<'_> {
         let output = output.map_err(|cause| with_raw(cause, Status::InvalidOutput, Kind::Error))?;
         if let Some(decides) = &self.call.check {
             let bounds = self.bounds(began);
-            check::of(self, decides, job, &output, bounds, usage).await.map_err(|ended| match ended {
-                Ended::Fault(fault) => Fault { partial: Box::new(raw.clone()), ..fault }.into(),
-                run @ Ended::Run(_) => run,
-            })?;
+            Box::pin(check::of(self, decides, job, &output, bounds, usage)).await.map_err(
+                |ended| match ended {
+                    Ended::Fault(fault) => Fault { partial: Box::new(raw.clone()), ..fault }.into(),
+                    run @ Ended::Run(_) => run,
+                },
+            )?;
         }
         Ok(output)
     }
@@ -381,7 +384,7 @@ impl Instance<'_> {
         let Work::Prompt { agent, .. } = &job.work else { return Ok(Beside::default()) };
         let AgentKind::Model(model) = &agent.kind else { return Ok(Beside::default()) };
         spent.conversations += 1;
-        let kit = kit::of(self, job, model)
+        let kit = Box::pin(kit::of(self, job, model))
             .await
             .map_err(|cause| Fault::new(Status::Failed, Kind::Final, cause))?;
         Ok(Beside::new(self, job, access, bounds, (spent.conversations, kit)))

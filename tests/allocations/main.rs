@@ -46,12 +46,12 @@ const WORKLOADS: &[Workload] = &[
         name: "answers in one piece",
         plan: independent,
         arguments: &["run", "plan.yaml"],
-        most: 790.0,
+        most: 725.0,
     },
-    Workload { name: "streamed answers", plan: streamed, arguments: &["run", "plan.yaml"], most: 820.0 },
-    Workload { name: "a chain of answers", plan: chain, arguments: &["run", "plan.yaml"], most: 805.0 },
+    Workload { name: "streamed answers", plan: streamed, arguments: &["run", "plan.yaml"], most: 750.0 },
+    Workload { name: "a chain of answers", plan: chain, arguments: &["run", "plan.yaml"], most: 770.0 },
     Workload { name: "commands", plan: commands, arguments: &["run", "plan.yaml"], most: 890.0 },
-    Workload { name: "a finished run again", plan: resumed, arguments: &["resume"], most: 695.0 },
+    Workload { name: "a finished run again", plan: resumed, arguments: &["resume"], most: 580.0 },
     Workload { name: "a plan with needs", plan: chain, arguments: &["validate", "plan.yaml"], most: 64.0 },
 ];
 

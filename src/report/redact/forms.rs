@@ -8,6 +8,8 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use super::prints::LEAST;
+
 /// A line of a secret of several lines counts as a secret of its own from here on.
 const LEAST_LINE: usize = 16;
 
@@ -58,43 +60,85 @@ fn is_break(byte: u8) -> bool {
 }
 
 /// A text read in one way.
+#[derive(Debug)]
+pub(super) enum Reading<'a> {
+    /// Every byte as it stands.
+    AsIs(&'a [u8]),
+    /// Some of it left out or decoded.
+    Of(Read),
+}
+
+/// What was read, where that is not the text itself.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    /// What was read.
-    pub(super) bytes: Vec<u8>,
+pub(super) struct Read {
+    bytes: Vec<u8>,
     /// Where each byte stood: its begin and how long it was there. A text is read in pieces, so that
     /// 32 bits are enough.
     from: Vec<(u32, u8)>,
 }
 
-impl Reading {
+impl Read {
     fn push(&mut self, byte: u8, at: usize, length: u8) {
         self.bytes.push(byte);
         self.from.push((u32::try_from(at).unwrap_or(u32::MAX), length));
     }
+}
+
+impl Reading<'_> {
+    /// What was read.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Reading::AsIs(bytes) => bytes,
+            Reading::Of(read) => &read.bytes,
+        }
+    }
 
     /// Where in the text a part of what was read stood.
     pub(super) fn place(&self, part: Range<usize>) -> Option<Range<usize>> {
-        let (start, _) = *self.from.get(part.start)?;
-        let (last, length) = *self.from.get(part.end.checked_sub(1)?)?;
+        let from = match self {
+            Reading::AsIs(_) => return Some(part),
+            Reading::Of(read) => &read.from,
+        };
+        let (start, _) = *from.get(part.start)?;
+        let (last, length) = *from.get(part.end.checked_sub(1)?)?;
         Some(start as usize..last as usize + usize::from(length))
     }
 }
 
 /// The ways to read a text: without its line breaks, for encoders break lines; as hexadecimal
 /// digits however they are set apart; with `%41` decoded; with the escapes of JSON decoded.
-pub(super) fn readings(text: &str) -> impl Iterator<Item = Reading> {
+///
+/// Nearly every text has nothing to leave out and no row of digits as long as the shortest secret:
+/// then it is read as it is, and only once.
+pub(super) fn readings(text: &str) -> impl Iterator<Item = Reading<'_>> {
     let bytes = text.as_bytes();
-    let percent = bytes.contains(&b'%').then_some(percent as fn(&[u8]) -> Reading);
-    let escapes = bytes.contains(&b'\\').then_some(escapes as fn(&[u8]) -> Reading);
-    [Some(plain as fn(&[u8]) -> Reading), Some(digits), percent, escapes]
-        .into_iter()
-        .flatten()
-        .map(move |read| read(bytes))
+    let when = |holds: bool, read: fn(&[u8]) -> Read| holds.then_some(read);
+    let as_is = !bytes.iter().copied().any(is_break);
+    let others = [
+        when(!as_is, plain),
+        when(has_digits(bytes), digits),
+        when(bytes.contains(&b'%'), percent),
+        when(bytes.contains(&b'\\'), escapes),
+    ];
+    let others = others.into_iter().flatten().map(move |read| Reading::Of(read(bytes)));
+    as_is.then_some(Reading::AsIs(bytes)).into_iter().chain(others)
 }
 
-fn plain(text: &[u8]) -> Reading {
-    let mut read = Reading { bytes: Vec::with_capacity(text.len()), from: Vec::with_capacity(text.len()) };
+/// Whether [`digits`] gives a row that is long enough to hold a secret.
+fn has_digits(text: &[u8]) -> bool {
+    let mut row = 0;
+    text.iter().any(|byte| {
+        row = match byte {
+            b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => row + 1,
+            b' ' | b':' | b'-' | b',' | b'\t' | b'\n' | b'\r' | b'\\' | b'x' | b'X' => row,
+            _ => 0,
+        };
+        row >= LEAST
+    })
+}
+
+fn plain(text: &[u8]) -> Read {
+    let mut read = Read { bytes: Vec::with_capacity(text.len()), from: Vec::with_capacity(text.len()) };
     for (at, byte) in text.iter().enumerate().filter(|(_, byte)| !is_break(**byte)) {
         read.push(*byte, at, 1);
     }
@@ -103,8 +147,8 @@ fn plain(text: &[u8]) -> Reading {
 
 /// Hexadecimal digits alone, in lower case: `73:6B`, `73 6b`, `0x73, 0x6b`, `\x73\x6b`. Anything
 /// else ends a row of them.
-fn digits(text: &[u8]) -> Reading {
-    let mut read = Reading::default();
+fn digits(text: &[u8]) -> Read {
+    let mut read = Read::default();
     for (at, byte) in text.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|at| text.get(at));
         match byte {
@@ -123,7 +167,7 @@ fn digits(text: &[u8]) -> Reading {
     read
 }
 
-fn percent(text: &[u8]) -> Reading {
+fn percent(text: &[u8]) -> Read {
     decoded(text, |rest| match rest {
         [b'%', digits @ ..] => Some((byte_of(digits)?.into(), 3)),
         _ => None,
@@ -131,7 +175,7 @@ fn percent(text: &[u8]) -> Reading {
 }
 
 /// As in JSON; `\x41` too, which other languages write.
-fn escapes(text: &[u8]) -> Reading {
+fn escapes(text: &[u8]) -> Read {
     decoded(text, |rest| {
         let [b'\\', kind, digits @ ..] = rest else { return None };
         let one = match kind {
@@ -187,8 +231,8 @@ impl From<char> for Decoded {
 }
 
 /// The text with each escape that `decode` knows at the beginning of what it is given decoded.
-fn decoded(text: &[u8], decode: impl Fn(&[u8]) -> Option<(Decoded, u8)>) -> Reading {
-    let mut read = Reading::default();
+fn decoded(text: &[u8], decode: impl Fn(&[u8]) -> Option<(Decoded, u8)>) -> Read {
+    let mut read = Read::default();
     let mut at = 0;
     while let Some(rest @ [byte, ..]) = text.get(at..) {
         let (Decoded(bytes, count), length) = decode(rest).unwrap_or(((*byte).into(), 1));
