@@ -304,7 +304,7 @@ mod tests {
         let expected = "\
 20261121-004218-7f3a: 4 results are taken over, 3 calls run, 1 comes after that
   note   changed since the run began: plan.yaml
-  note   possibly billed so far: at most 12k tokens
+  note   possibly billed so far: at most 12.0k tokens
   reuse  a, review x2, one[3]
   run    review x2: it has not been started
   run    b: its inputs or its settings have changed
