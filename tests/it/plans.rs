@@ -203,8 +203,9 @@ fn a_vote_counts_who_answered_and_names_who_did_not() {
     }
     let text = std::fs::read_to_string(&plan).unwrap().replace("min: 3", "min: 4");
     let ran = Folder::with_plan(&text).run(&["run", "plan.yaml"]).expect_code(1);
+    let said = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in ["3 of 5 answered, and 4", "edsger timed out", "tony failed"] {
-        assert!(ran.out.contains(words), "{words}:\n{}", ran.out);
+        assert!(said.contains(words), "{words}:\n{}", ran.out);
     }
 }
 

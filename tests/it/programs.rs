@@ -98,7 +98,8 @@ fn a_gigabyte_of_output_takes_no_memory() {
         (&"ok".into(), &"invalid_output".into())
     );
     assert_eq!(outcomes["b"]["cause"]["code"], "unreadable_output");
-    assert!(peak < 150_000, "{peak} kB");
+    // 64 MiB of it are kept for the file of the output; three gigabytes take as much.
+    assert!(peak < 200_000, "{peak} kB");
 }
 
 #[cfg(target_os = "linux")]

@@ -58,6 +58,8 @@ impl Subject {
         folder.write("plan.yaml", &swept.text.replace("BASE", &format!("{}/v1", provider.base_url())));
         folder.write("inner.yaml", INNER);
         folder.write("effects", "");
+        // All of them write there: who met whom differs from run to run, and is no part of a result.
+        folder.write(".gitignore", "effects\nnotes.txt\n");
         Subject { folder, provider, tag, swept }
     }
 
