@@ -6,9 +6,9 @@
 //! thread has one owner, the [`Handle`], which ends it.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,10 @@ pub type Listener = Box<dyn Fn(&Arc<Record>) + Send>;
 
 /// How many undelivered records there may be before volatile ones are dropped.
 const BACKLOG: usize = 1024;
+
+/// How long records gather before a terminal is told of them: well under a frame, and to wake a thread
+/// for each would cost more than showing it.
+const NAP: Duration = Duration::from_millis(20);
 
 /// How long the end of a run waits for a terminal that takes nothing more.
 const STALL: Duration = Duration::from_secs(2);
@@ -101,13 +105,15 @@ fn launch(surface: Box<dyn Surface>, patience: Option<Duration>) -> (Listener, H
     // Unbounded: the records live in the run anyway and are shared, and there are only so many
     // that are written down; the volatile ones are bounded by `BACKLOG`.
     let (outbox, inbox) = mpsc::channel();
-    let backlog = Arc::new(AtomicUsize::new(0));
+    let (backlog, news) = (Arc::new(AtomicUsize::new(0)), Arc::<News>::default());
     let given_up = Arc::new(AtomicBool::new(false));
     let (ended, end) = mpsc::sync_channel(1);
     let thread = {
         let (backlog, given_up) = (Arc::clone(&backlog), Arc::clone(&given_up));
+        // What has no patience is no terminal: there, every line is wanted as soon as it is there.
+        let (news, nap) = (Arc::clone(&news), patience.map(|_| NAP));
         std::thread::Builder::new().name("report".to_owned()).spawn(move || {
-            let result = Shower { surface, inbox, backlog, given_up }.work();
+            let result = Shower { surface, inbox, news, nap, backlog, given_up }.work();
             // Nobody listens any more when the handle gave up on a stalled terminal.
             let _ = ended.send(result);
         })
@@ -119,8 +125,14 @@ fn launch(surface: Box<dyn Surface>, patience: Option<Duration>) -> (Listener, H
                 return;
             }
             backlog.fetch_add(1, Ordering::Relaxed);
-            // Fails only once the showing has ended.
-            let _ = outbox.send(Message::Record(Arc::clone(record)));
+            let mut waiting = news.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push(Arc::clone(record));
+            let first = waiting.len() == 1;
+            drop(waiting);
+            if first {
+                // Fails only once the showing has ended.
+                let _ = outbox.send(Message::News);
+            }
         })
     };
     let (thread, refused) = match thread {
@@ -133,7 +145,8 @@ fn launch(surface: Box<dyn Surface>, patience: Option<Duration>) -> (Listener, H
 enum Message {
     /// Of an earlier process.
     Earlier(Arc<Record>),
-    Record(Arc<Record>),
+    /// Records wait to be shown.
+    News,
     /// Someone else needs the terminal: say when it is free, then wait until the other end is dropped.
     Suspend {
         free: SyncSender<()>,
@@ -157,7 +170,7 @@ impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Message::Earlier(_) => "Earlier",
-            Message::Record(_) => "Record",
+            Message::News => "News",
             Message::Suspend { .. } => "Suspend",
             Message::Finish => "Finish",
         })
@@ -235,26 +248,37 @@ impl Drop for Handle {
 struct Shower {
     surface: Box<dyn Surface>,
     inbox: Receiver<Message>,
+    news: Arc<News>,
+    /// How long news may gather.
+    nap: Option<Duration>,
     backlog: Arc<AtomicUsize>,
     given_up: Arc<AtomicBool>,
 }
+
+/// Records that were heard and are not shown yet.
+type News = Mutex<Vec<Arc<Record>>>;
 
 impl Shower {
     fn work(mut self) -> io::Result<()> {
         let mut shown = Ok(());
         loop {
-            let message = self.next(&mut shown);
+            let mut message = self.next(&mut shown);
+            if let (Some(Message::News), Some(nap)) = (&message, self.nap) {
+                // Whoever wants something else is not kept waiting.
+                message = match self.inbox.recv_timeout(nap) {
+                    Ok(message) => Some(message),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => Some(Message::Finish),
+                };
+            }
             if self.given_up.load(Ordering::Acquire) {
                 return shown;
             }
+            // What was heard before a message comes before what that asks for.
+            self.show_news(&mut shown);
             match message {
                 Some(Message::Earlier(record)) => self.surface.remember(&record),
-                Some(Message::Record(record)) => {
-                    self.backlog.fetch_sub(1, Ordering::Relaxed);
-                    if shown.is_ok() {
-                        shown = self.surface.record(&record);
-                    }
-                }
+                Some(Message::News) | None => {}
                 Some(Message::Suspend { free, back }) => {
                     let mut others = || {
                         let _ = free.send(());
@@ -264,13 +288,22 @@ impl Shower {
                     if shown.is_ok() { self.surface.suspend(&mut others) } else { others() }
                 }
                 Some(Message::Finish) => break,
-                None => {}
             }
             if shown.is_ok() && self.surface.next_draw().is_some_and(|at| at <= Instant::now()) {
                 shown = self.surface.draw();
             }
         }
         shown.and_then(|()| self.surface.finish())
+    }
+
+    fn show_news(&mut self, shown: &mut io::Result<()>) {
+        let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
+        for record in news {
+            self.backlog.fetch_sub(1, Ordering::Relaxed);
+            if shown.is_ok() && !self.given_up.load(Ordering::Acquire) {
+                *shown = self.surface.record(&record);
+            }
+        }
     }
 
     /// The next message; `None` when it is time to draw before one came.
