@@ -107,3 +107,59 @@ fn an_io_error_at_any_sync_ends_the_run_with_exit_seven_and_the_resume_repeats_n
     }
     assert!(failures >= 4, "the injection did not work: {failures}");
 }
+
+/// The file of the folder's only run, with all of its path.
+fn journal(folder: &Folder) -> std::path::PathBuf {
+    let runs = folder.path().canonicalize().unwrap().join(".fanout/runs");
+    let run = std::fs::read_dir(runs).unwrap().flatten().map(|entry| entry.path()).find(|path| path.is_dir());
+    run.unwrap().join("journal.jsonl")
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_at_any_place_ends_the_run_with_exit_seven_and_it_goes_on_later() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skipped("no `strace` here");
+    }
+    for (error, words) in [("ENOSPC", "No space left on device"), ("EIO", "Input/output error")] {
+        let mut points = 0;
+        for when in 1.. {
+            // A run that has begun already: its file is known, and nothing but that file is broken.
+            let folder = Folder::with_plan(CHAIN);
+            folder.write("effects", "");
+            let mut begun = folder.fanout(&["run", "plan.yaml", "-q"]);
+            assert!(begun.env("FANOUT_TEST_KILL_AT", "50").output().unwrap().status.code().is_none());
+            let plain = folder.fanout(&[]);
+            let mut command = Command::new("strace");
+            command.args(["-f", "-o", "trace", "-P"]).arg(journal(&folder));
+            command.args(["-e", "trace=write,writev,pwrite64", "-e"]);
+            command.arg(format!("inject=write,writev,pwrite64:error={error}:when={when}"));
+            command.arg(plain.get_program()).args(["resume", "-q"]);
+            command.current_dir(folder.path()).env("TMPDIR", folder.path());
+            let ran = Ran::of(command.output().unwrap());
+            if ran.err.contains("ptrace") {
+                return skipped(&format!("no tracing here: {}", ran.err));
+            }
+            if !folder.read("trace").contains("INJECTED") {
+                ran.expect_code(0);
+                break;
+            }
+            points += 1;
+            let ran = ran.expect_code(7);
+            assert!(ran.err.contains(words), "{error} {when}: {}", ran.err);
+            let mut resume = folder.fanout(&["resume", "-q"]);
+            let resumed = Ran::of(resume.env("TMPDIR", folder.path()).output().unwrap());
+            if !resumed.err.contains("ended as a success") {
+                let resumed = resumed.expect_code(0);
+                assert!(resumed.out.contains("1234"), "{error} {when}: {}", resumed.out);
+            }
+            // Only what was on its way when the kill came, and when the disk failed, may be done again.
+            let after = effects(&folder);
+            let done = ["a", "b", "c", "d"].map(|name| after.iter().filter(|done| *done == name).count());
+            assert!(
+                done.iter().all(|n| *n >= 1) && done.iter().sum::<usize>() <= 6,
+                "{error} {when}: {after:?}"
+            );
+        }
+        assert!(points >= 8, "the injection did not work: {points}");
+    }
+}
