@@ -178,7 +178,7 @@ pub enum CommandOutput {
 /// `provider/model`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelName {
-    /// A key of [`Plan::providers`].
+    /// A key of [`Plan::providers`](super::Plan::providers).
     pub provider: String,
     /// The model's own name; may hold slashes.
     pub model: String,

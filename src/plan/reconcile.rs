@@ -11,7 +11,7 @@ use super::template::Template;
 pub struct Reconcile {
     /// Where it stands.
     pub at: Span,
-    /// The calls it reads, as positions in [`Plan::calls`], in plan order.
+    /// The calls it reads, as positions in [`Plan::calls`](super::Plan::calls), in plan order.
     pub of: Vec<usize>,
     /// How.
     pub strategy: Strategy,
