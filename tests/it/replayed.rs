@@ -222,7 +222,7 @@ vars: { n: 2 }
 calls:
   one: { run: "echo one >> effects; echo {{ vars.n }}" }
   sum: { value: "calls.one.output | int + 1" }
-  words: { run: "printf 'a\nb\nc\n'" }
+  words: { run: "printf 'a\nb\nc\n'", needs: [one] }
 reconcile: { strategy: collect }
 "#;
 
