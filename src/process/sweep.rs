@@ -189,7 +189,8 @@ pub fn sweep_at_exit() -> u32 {
 /// descendants, and returns how many that were. This process and its ancestors are spared, and so
 /// is everybody when the value is empty.
 ///
-/// For a resumed run: what its killed predecessor left behind where no reaper was at hand.
+/// For a resumed run: what its killed predecessor left behind where no reaper was at hand. Who was
+/// started by another fanout that lives is spared: a run in another folder can have the same id.
 /// Linux only; elsewhere nobody is found.
 pub fn kill_marked(marker: &(String, String)) -> u32 {
     if marker.0.is_empty() || marker.1.is_empty() {
@@ -201,10 +202,25 @@ pub fn kill_marked(marker: &(String, String)) -> u32 {
         let above = ancestors(&everybody);
         everybody.retain(|entry| !above.contains(&entry.id.pid));
         let mut family = table::family(&everybody, &[], 0, |entry| {
-            table::environment_has(entry.id.pid, |it| it == wanted)
+            let pid = entry.id.pid;
+            table::environment_has(pid, |it| it == wanted) && !table::environment_has(pid, is_of_another)
         });
         family.retain(|entry| !entry.over);
         family
+    })
+}
+
+/// Whether a variable is a [`TAG`] of a process that lives and is not this one.
+fn is_of_another(variable: &[u8]) -> bool {
+    let owner = || {
+        let tag = std::str::from_utf8(variable).ok()?.strip_prefix(TAG)?.strip_prefix('=')?;
+        let mut command = tag.trim_end_matches('/').rsplit('/').next()?.split('.');
+        let pid = Pid::from_raw(command.next()?.parse().ok()?)?;
+        Some((pid, command.next()?.parse().ok()?))
+    };
+    owner().is_some_and(|(pid, started)| {
+        let lives = table::entry(pid).is_some_and(|it| !it.over && it.id == Identity { pid, started });
+        lives && pid != rustix::process::getpid()
     })
 }
 

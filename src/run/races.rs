@@ -25,18 +25,29 @@ pub struct Races {
 }
 
 impl Races {
-    /// Files that these calls of one level and others have both written, as conflicts.
+    /// Files that these calls of one level and others have both written, as conflicts: one of the two
+    /// writes was surely one of theirs, and whoever wrote first may have ended when the second came.
+    /// A file that several changed while all were at work is only warned of: one may have done it all.
     pub(super) fn among(&self, within: Option<&InstanceId>, answers: &[Answer]) -> Vec<Conflict> {
         let names: HashSet<String> = answers.iter().map(|answer| answer.instance.to_string()).collect();
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let here = seen.iter().filter(|(level, _)| level.as_ref() == within).map(|(_, race)| race);
         let mut here: Vec<&Race> = here
-            .filter(|race| race.sides.iter().flat_map(|side| &side.by).any(|by| names.contains(by)))
+            .filter(|race| race.sides.iter().any(|side| is_of(side, &names)) && may_be_lost(race))
             .collect();
         // Whoever left first saw it first, and that is no order to tell it in.
         here.sort_by(|a, b| a.path.cmp(&b.path));
         here.into_iter().map(conflict).collect()
     }
+}
+
+fn is_of(side: &RaceSide, names: &HashSet<String>) -> bool {
+    !side.by.is_empty() && side.by.iter().all(|by| names.contains(by))
+}
+
+fn may_be_lost(race: &Race) -> bool {
+    let [earlier, later] = &race.sides;
+    earlier.by.is_empty() || earlier.by.iter().any(|by| !later.by.contains(by))
 }
 
 fn conflict(race: &Race) -> Conflict {

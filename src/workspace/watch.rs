@@ -1,11 +1,13 @@
 //! Calls that work in one folder and write the same file: seen afterwards, with both versions kept.
 //!
 //! The folder is looked at when a call begins and when one ends. What changed between two
-//! looks was changed by one of those that were at work then, or by somebody outside.
+//! looks was changed by one of those that were at work then, or by somebody outside. A file that
+//! only grew has lost nothing, and is told of by nobody: it was begun and then filled.
 //!
 //! Invariants: only files whose size, times or place on the disk changed are read; the folder
-//! is never written to; a file that fanout's own output goes to is nobody's work. What cannot be seen this way: which of several calls wrote a file that
-//! changed once, what was overwritten between two looks, and what git ignores.
+//! is never written to; a file that fanout's own output goes to is nobody's work. What cannot be
+//! seen this way: which of several calls wrote a file that changed once, what was overwritten
+//! between two looks, and what git ignores.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -71,9 +73,20 @@ struct Stamp {
 #[derive(Debug, Clone)]
 struct Write {
     by: Vec<String>,
+    size: usize,
     hash: Option<blake3::Hash>,
     kept: Option<PathBuf>,
+    /// It begins with all that stood there before.
+    grew: bool,
     told: bool,
+}
+
+impl Write {
+    /// Whether nothing that was written here is lost in what stands there later.
+    fn begins(&self, later: Option<&[u8]>) -> bool {
+        let start = later.and_then(|bytes| bytes.get(..self.size)).map(blake3::hash);
+        self.hash.is_some() && start == self.hash
+    }
 }
 
 impl Watch {
@@ -130,9 +143,11 @@ impl Watch {
             if writes.last().is_some_and(|last| last.hash == hash) {
                 continue;
             }
+            let grew = writes.last().is_some_and(|last| last.begins(bytes.as_deref()));
+            let size = bytes.as_ref().map_or(0, Vec::len);
             let kept =
                 bytes.filter(|bytes| bytes.len() as u64 <= LONGEST).and_then(|bytes| self.keep(&bytes));
-            writes.push(Write { by: by.clone(), hash, kept, told: false });
+            writes.push(Write { by: by.clone(), size, hash, kept, grew, told: false });
         }
         state.files = now;
     }
@@ -195,7 +210,7 @@ fn race(path: &Path, writes: &mut [Write], times: &HashMap<String, (u64, Option<
     let [earlier, later] = writes.get(at..)? else { return None };
     let crossed = earlier.by.iter().any(|a| later.by.iter().any(|b| a != b && together(a, b)));
     let outside = earlier.by.is_empty() != later.by.is_empty();
-    if later.told || !(crossed || outside) {
+    if later.told || later.grew || !(crossed || outside) {
         return None;
     }
     let side = |write: &Write| RaceSide { by: write.by.clone(), kept: write.kept.clone() };
@@ -262,6 +277,21 @@ mod tests {
         assert_eq!(races[0].path, "f");
         folder.watch.enter("c");
         assert_eq!(folder.watch.leave("c"), [], "it is told once");
+    }
+
+    #[test]
+    fn a_file_that_only_grew_has_lost_nothing() {
+        let folder = Folder::new();
+        folder.watch.enter("a");
+        folder.watch.enter("b");
+        folder.write("");
+        folder.watch.enter("c");
+        folder.write("one");
+        assert_eq!(folder.watch.leave("a"), []);
+        folder.write("one and more");
+        assert_eq!(folder.watch.leave("b"), []);
+        folder.write("one or more");
+        assert_eq!(folder.watch.leave("c").len(), 1);
     }
 
     #[test]

@@ -533,7 +533,7 @@ fn what_two_calls_have_both_written_is_a_conflict_of_the_step_that_reads_them() 
     let race = conflicts.iter().find(|conflict| conflict["about"] == "notes.md").expect(&ran.out);
     let by = |side: usize| race["sides"][side]["by"].clone();
     let wrote = |side: usize, call: &str| by(side).as_array().unwrap().contains(&call.into());
-    // When `a` wrote, `b` was at work already, and when `b` wrote, `c` may have been: it may have been either.
+    // When `a` wrote, `b` was at work already, and when `b` wrote, `c` may have been: either may have done it.
     assert!(wrote(0, "a") && wrote(1, "b") && !wrote(1, "a"), "{race}");
     let kept = race["sides"][1]["value"]["kept"].as_str().unwrap();
     assert!(kept.contains("versions"), "{race}");

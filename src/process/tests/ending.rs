@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use rustix::process::Pid;
+
+use super::super::sweep::TAG;
 use super::super::{EndedBy, Input, Running, kill_marked};
 use super::*;
 
@@ -137,4 +140,20 @@ async fn what_a_killed_run_left_behind_is_found_by_its_marker() {
     assert_eq!(kill_marked(&(spec.marker.0.clone(), String::new())), 0);
     assert_eq!(kill_marked(&spec.marker), 1);
     assert_eq!(left.wait().unwrap().code(), None);
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_run_of_the_same_name_that_goes_on_is_spared() {
+    let spec = sh("");
+    let mut owner = std::process::Command::new("sleep").arg("300").spawn().unwrap();
+    let pid = Pid::from_child(&owner);
+    let tag = format!("/1.2.3/{}.{}.0/", owner.id(), table::entry(pid).unwrap().id.started);
+    let mut other = std::process::Command::new("sleep");
+    let mut other = other.arg("300").env(&spec.marker.0, &spec.marker.1).env(TAG, tag).spawn().unwrap();
+    until("it runs", || !living(&spec.marker).is_empty());
+    assert_eq!(kill_marked(&spec.marker), 0, "whoever started it lives");
+    owner.kill().unwrap();
+    assert_eq!(kill_marked(&spec.marker), 1, "whoever started it is dead");
+    other.wait().unwrap();
+    owner.wait().unwrap();
 }
