@@ -279,12 +279,7 @@ pub fn begin(
 }
 
 /// Computes a result that needs no model.
-fn compute(
-    strategy: &str,
-    settings: &Map<String, Value>,
-    inputs: &Inputs,
-) -> Result<Reconciled, ReconcileError> {
-    let chosen = choose(strategy, settings)?;
+fn compute(strategy: &str, chosen: &dyn Strategy, inputs: &Inputs) -> Result<Reconciled, ReconcileError> {
     let panel = Panel::new(inputs)?;
     let needed = inputs.min.map_or(chosen.least(), |min| min.of(panel.census.asked));
     if panel.census.answered < needed {

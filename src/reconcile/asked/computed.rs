@@ -4,8 +4,9 @@
 
 use serde_json::{Map, Value};
 
+use super::super::compare::Compare;
 use super::super::settings::SettingsError;
-use super::super::{Missing, Panel};
+use super::super::{Missing, Panel, Strategy};
 
 /// What a step that asks a model comes to.
 #[derive(Debug)]
@@ -58,6 +59,16 @@ impl Task {
             _ => return Ok(None),
         };
         Ok(Some(Task { inner: name, settings: inner, kind: Kind::Decide }))
+    }
+}
+
+impl Task {
+    /// The strategy that computes what can be computed.
+    pub(super) fn choose(&self) -> Result<Box<dyn Strategy>, SettingsError> {
+        Ok(match (&self.kind, self.inner) {
+            (Kind::Synthesize { .. }, "compare") => Box::new(Compare::of_texts(&self.settings)?),
+            (_, inner) => super::super::choose(inner, &self.settings)?,
+        })
     }
 }
 

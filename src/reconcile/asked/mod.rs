@@ -84,14 +84,16 @@ impl Inquiry {
         settings: &Map<String, Value>,
         inputs: &Inputs,
     ) -> Result<Result<Reconciled, Inquiry>, ReconcileError> {
-        let Some(Task { inner, settings, kind }) = Task::of(strategy, settings)? else {
-            return super::compute(strategy, settings, inputs).map(Ok);
+        let Some(task) = Task::of(strategy, settings)? else {
+            return super::compute(strategy, &*super::choose(strategy, settings)?, inputs).map(Ok);
         };
-        let computed = super::compute(inner, &settings, inputs)?;
+        let chosen = task.choose()?;
+        let Task { inner, kind, .. } = task;
+        let computed = super::compute(inner, &*chosen, inputs)?;
         let panel = Panel::new(inputs)?;
         let blind = Blind::of(&panel);
         let hidden = Inputs { blind: Some(blind.labels()), ..inputs.clone() };
-        let facts = super::compute(inner, &settings, &hidden)?;
+        let facts = super::compute(inner, &*chosen, &hidden)?;
         let census = computed::census(&panel);
         let goal = inputs.goal.clone();
         let open = evidence::open(inner, &computed, &facts, &blind);

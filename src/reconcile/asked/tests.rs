@@ -199,7 +199,7 @@ fn a_synthesis_cites_calls_and_shows_the_words_it_rests_on() {
     assert!(jsonschema::is_valid(&question.schema, &said));
     inquiry.hear(&said).unwrap();
     let Reconciled { json, text, conflicts } = inquiry.finish(&Asked::default());
-    assert!(conflicts.len() <= 1);
+    assert_eq!(conflicts, [], "texts in different words are no conflict");
     assert_eq!(json["answer"], "f3a1 broke it [history]: the test needs the old name [graph; history].");
     assert_eq!(
         json["claims"][1],
@@ -214,6 +214,29 @@ fn a_synthesis_cites_calls_and_shows_the_words_it_rests_on() {
         ["f3a1 broke it [history]", "RESTS ON", "history: “renamed refresh_token”", "Nobody ran the test."]
     {
         assert!(text.contains(words), "{words}:\n{text}");
+    }
+}
+
+#[test]
+fn before_a_synthesis_only_what_cannot_both_be_right_is_in_dispute() {
+    let pair = |one: Value, other: Value| inputs([json_answer("a", one), json_answer("b", other)]);
+    let long = |word: &str| json!({"ok": true, "why": format!("{word}\nand more")});
+    let (fails, plain) = (json!({"prompt": "p", "on_conflict": "fail"}), json!({"on_conflict": "fail"}));
+    for (said, conflicts) in [
+        (texts(), 0),
+        (inputs([answer("a", "revert"), answer("b", "fix forward")]), 0),
+        (pair(json!(["x", "y"]), json!(["y", "z"])), 0),
+        (pair(long("because"), long("since")), 0),
+        (pair(json!({"risk": 3}), json!({"risk": 4})), 1),
+        (pair(json!(18), json!(26)), 1),
+    ] {
+        let inquiry = asks("synthesize", json!({"prompt": "p"}), &said);
+        assert_eq!(inquiry.computed.conflicts.len(), conflicts, "{:?}", inquiry.computed.conflicts);
+        let stopped = begin("synthesize", &settings(fails.clone()), &said);
+        assert_eq!(stopped.is_err(), conflicts > 0, "{stopped:?}");
+        // A comparison is asked whether they are the same.
+        let compared = reconcile("compare", &settings(plain.clone()), &said);
+        assert!(matches!(compared, Err(ReconcileError::Conflict { .. })), "{compared:?}");
     }
 }
 

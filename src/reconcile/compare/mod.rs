@@ -33,6 +33,8 @@ pub(super) struct Compare {
     normalize: Normalize,
     measure: Measure,
     fails: bool,
+    /// Whether answers may say it each in its own way: then only values that differ are in dispute.
+    own_words: bool,
 }
 
 /// What was found, before it becomes JSON and text.
@@ -73,7 +75,14 @@ impl Compare {
             normalize: Normalize::read(&settings)?,
             measure: settings.word("similarity", &words)?.unwrap_or(Measure::Tokens),
             fails: settings.fails_on_conflict()?,
+            own_words: false,
         })
+    }
+
+    /// The comparison before a synthesis: texts and lists that differ are what it is made of, and
+    /// nothing that is in dispute.
+    pub(super) fn of_texts(settings: &Map<String, Value>) -> Result<Compare, SettingsError> {
+        Ok(Compare { own_words: true, ..Compare::read(settings)? })
     }
 
     fn compare<'a>(&self, panel: &'a Panel<'a>) -> Comparison<'a> {
@@ -133,7 +142,10 @@ impl Strategy for Compare {
 
     fn reconcile(&self, panel: &Panel<'_>) -> Result<Findings, ReconcileError> {
         let comparison = self.compare(panel);
-        let conflicts = comparison.conflicts();
+        let mut conflicts = comparison.conflicts();
+        if self.own_words {
+            conflicts.retain(contradicts);
+        }
         let failure = match conflicts.as_slice() {
             [first, ..] if self.fails => Some(match conflicts.len() {
                 1 => first.message.clone(),
@@ -213,6 +225,17 @@ impl Comparison<'_> {
             }
         }
     }
+}
+
+/// True where one side being right makes the others wrong: values do, while texts and lists may all hold.
+fn contradicts(conflict: &Conflict) -> bool {
+    let whole = conflict.pointer.is_empty();
+    let is_value = |value: &Value| match value {
+        Value::String(text) => !whole && text.len() <= QUOTED && !text.contains('\n'),
+        Value::Array(_) => !whole,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => true,
+    };
+    conflict.sides.iter().all(|side| is_value(&side.value))
 }
 
 /// A text as it stands, anything else as indented JSON.
