@@ -2,18 +2,19 @@
 //!
 //! Two groups are as alike as their items are on average, less an allowance that
 //! shrinks with the number of pairs behind the average: two texts alone must be more
-//! alike than two groups whose many pairs all say the same. One author seldom says a
-//! thing twice, so a pair of one author counts for less. Invariants: every node is in
-//! exactly one group; nodes whose positions are too far apart are never in one group;
-//! the groups depend on the nodes, not on the order of equals.
+//! alike than two groups whose many pairs all say the same. One author who says two
+//! things means two things, so a pair of one author counts as not alike at all, unless
+//! the words are nearly the same. Invariants: every node is in exactly one group; nodes
+//! whose positions are too far apart are never in one group; the groups depend on the
+//! nodes, not on the order of equals.
 
 use std::collections::{BinaryHeap, HashMap};
 
 use super::likeness::Pair;
 use super::position::Span;
 
-/// What a pair counts whose items are one author's.
-const SAME_AUTHOR: f64 = 0.3;
+/// From this likeness on the words are nearly the same: an author has repeated himself.
+const REPEATED: f64 = 0.8;
 /// What the likeness of a single pair must exceed the bound by.
 const ALLOWANCE: f64 = 0.1;
 
@@ -53,7 +54,9 @@ pub(super) fn groups(nodes: &[Node], pairs: &[Pair], bound: f64) -> Vec<Vec<usiz
     for pair in pairs {
         let (one, other) = (pair.one as usize, pair.other as usize);
         let (Some(Some(a)), Some(Some(b))) = (groups.get(one), groups.get(other)) else { continue };
-        let sum = f64::from(pair.likeness) * (a.size * b.size - (1.0 - SAME_AUTHOR) * shared(a, b));
+        let likeness = f64::from(pair.likeness);
+        let meant_apart = if likeness < REPEATED { shared(a, b) } else { 0.0 };
+        let sum = likeness * (a.size * b.size - meant_apart);
         for (at, with) in [(one, other), (other, one)] {
             if let Some(Some(group)) = groups.get_mut(at) {
                 group.near.insert(with, sum);
@@ -176,8 +179,18 @@ mod tests {
 
     #[test]
     fn one_author_is_taken_to_mean_two_things_unless_the_words_are_nearly_the_same() {
-        assert_eq!(groups(&nodes(&[0, 0]), &[pair(0, 1, 0.6)], 0.13), [vec![0], vec![1]]);
+        assert_eq!(groups(&nodes(&[0, 0]), &[pair(0, 1, 0.7)], 0.13), [vec![0], vec![1]]);
         assert_eq!(groups(&nodes(&[0, 0]), &[pair(0, 1, 0.9)], 0.13), [vec![0, 1]]);
+    }
+
+    #[test]
+    fn what_two_authors_both_say_twice_is_two_things_however_alike() {
+        // Authors 0 and 1 both say both things; each thing's two wordings are a little more alike.
+        let pairs = [(0, 1, 0.6), (2, 3, 0.6), (0, 2, 0.5), (0, 3, 0.5), (1, 2, 0.5), (1, 3, 0.5)];
+        let pairs = pairs.map(|(a, b, likeness)| pair(a, b, likeness));
+        assert_eq!(groups(&nodes(&[0, 1, 0, 1]), &pairs, 0.25), [vec![0, 1], vec![2, 3]]);
+        let four = groups(&nodes(&[0, 1, 2, 3]), &pairs, 0.25);
+        assert_eq!(four, [vec![0, 1, 2, 3]], "of four authors it is one thing");
     }
 
     #[test]
