@@ -86,20 +86,6 @@ pub enum Command {
     Cache(CacheArgs),
     /// Print a shell completion script.
     Completions(Completions),
-    /// Ends a run's processes when fanout itself is killed; started by `run`.
-    #[command(name = "__reaper", hide = true)]
-    Reaper(Reaper),
-    /// Confines itself and becomes another program; started by `run`.
-    #[command(name = "__sandbox", hide = true)]
-    Sandbox(Reaper),
-}
-
-/// `fanout __reaper` and `fanout __sandbox`, as `run` starts them.
-#[derive(Debug, Args)]
-pub struct Reaper {
-    /// What they read themselves.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub arguments: Vec<std::ffi::OsString>,
 }
 
 /// Which plan, and what it is given.

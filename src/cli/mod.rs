@@ -56,6 +56,9 @@ use terminal::Terminal;
 
 /// Runs the program with the process's own arguments, to its exit status.
 pub fn main() -> ExitCode {
+    if let Some(code) = helper() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(help_or_error) => {
@@ -64,10 +67,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if help_or_error.use_stderr() { exit::USAGE } else { 0 });
         }
     };
-    if !matches!(cli.command, Command::Sandbox(_)) {
-        // Keys are in this process's environment; whoever it starts is of the same user.
-        crate::sandbox::hide_own_memory();
-    }
+    // Keys are in this process's environment; whoever it starts is of the same user.
+    crate::sandbox::hide_own_memory();
     let terminal = Terminal::new(cli.color);
     match dispatch(cli.command, &terminal) {
         Ok(code) => ExitCode::from(code),
@@ -78,6 +79,24 @@ pub fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// What this program is to itself, a helper that is started for each command that is confined, or once
+/// a run. It is told what to do in words that no person writes, and to make the table of all that
+/// people can write would take half of its time.
+fn helper() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    let name = arguments.next()?;
+    if name == crate::sandbox::SUBCOMMAND {
+        return Some(ExitCode::from(crate::sandbox::main(arguments)));
+    }
+    if name == crate::process::reaper::SUBCOMMAND {
+        crate::sandbox::hide_own_memory();
+        let Err(problem) = crate::process::reaper::main(arguments) else { return Some(ExitCode::SUCCESS) };
+        Terminal::new(args::When::Auto).error(problem.to_string());
+        return Some(ExitCode::from(exit::USAGE));
+    }
+    None
 }
 
 /// Why a subcommand came to nothing: what to print (if it is not printed yet) and the exit status.
@@ -172,9 +191,5 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<u8, Complaint> {
             out(&String::from_utf8_lossy(&script))?;
             Ok(0)
         }
-        Command::Reaper(options) => {
-            crate::process::reaper::main(options.arguments.into_iter()).map(|()| 0).map_err(Complaint::usage)
-        }
-        Command::Sandbox(options) => Ok(crate::sandbox::main(options.arguments.into_iter())),
     }
 }

@@ -66,9 +66,10 @@ impl Running {
             reaper.is_needed();
         }
         let tag = Tag::next();
+        let before = table::now();
         let mut child = spawn::start(spec, &tag)?;
         let pid = Pid::from_child(&child);
-        let root = table::entry(pid).map_or(Identity { pid, started: 0 }, |entry| entry.id);
+        let root = table::identity(pid, before);
         let reaper = spec.reaper.clone();
         if let Some(reaper) = &reaper {
             reaper.began(root);

@@ -4,6 +4,7 @@
 //! program that fills one of them is never blocked by us.
 
 use std::future::{Future, poll_fn};
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
@@ -33,7 +34,6 @@ pub(super) struct Streams<F> {
     written: usize,
     stdout: Source<ChildStdout>,
     stderr: Source<ChildStderr>,
-    buffer: Vec<u8>,
     heard: Instant,
     on_output: F,
 }
@@ -53,7 +53,6 @@ impl<F: FnMut(Stream, &[u8])> Streams<F> {
             written: 0,
             stdout: Source { stream: Stream::Stdout, pipe: running.stdout.take(), kept: Keeper::new(keep) },
             stderr: Source { stream: Stream::Stderr, pipe: running.stderr.take(), kept: Keeper::new(keep) },
-            buffer: vec![0; CHUNK],
             heard: Instant::now(),
             on_output,
         }
@@ -107,8 +106,10 @@ impl<F: FnMut(Stream, &[u8])> Streams<F> {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.poll_input(context);
-        let stdout = self.stdout.poll(context, &mut self.buffer, &mut self.heard, &mut self.on_output);
-        let stderr = self.stderr.poll(context, &mut self.buffer, &mut self.heard, &mut self.on_output);
+        // On the stack: most commands print little, and need no such memory for as long as they run.
+        let mut buffer = [const { MaybeUninit::uninit() }; CHUNK];
+        let stdout = self.stdout.poll(context, &mut buffer, &mut self.heard, &mut self.on_output);
+        let stderr = self.stderr.poll(context, &mut buffer, &mut self.heard, &mut self.on_output);
         if stdout.is_ready() || stderr.is_ready() { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -135,12 +136,12 @@ impl<R: AsyncRead + Unpin> Source<R> {
     fn poll(
         &mut self,
         context: &mut Context<'_>,
-        buffer: &mut [u8],
+        buffer: &mut [MaybeUninit<u8>],
         heard: &mut Instant,
         on_output: &mut impl FnMut(Stream, &[u8]),
     ) -> Poll<()> {
         let Some(pipe) = &mut self.pipe else { return Poll::Pending };
-        let mut chunk = ReadBuf::new(buffer);
+        let mut chunk = ReadBuf::uninit(buffer);
         match Pin::new(pipe).poll_read(context, &mut chunk) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) if !chunk.filled().is_empty() => {

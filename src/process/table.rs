@@ -7,7 +7,9 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -44,6 +46,33 @@ pub(super) fn entry(pid: Pid) -> Option<Entry> {
     let mut file = File::open(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     let length = file.read(&mut line).ok()?;
     parse(pid, line.get(..length)?)
+}
+
+/// Now, in the unit in which processes have started; `None` where there is no table.
+pub(super) fn now() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let (seconds, nanos) = (u64::try_from(since.tv_sec).ok()?, u64::try_from(since.tv_nsec).ok()?);
+        let per_second = rustix::param::clock_ticks_per_second();
+        Some(seconds * per_second + nanos * per_second / 1_000_000_000)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// The identity of a child that was started since `before`, which is what [`now`] said then.
+///
+/// Nearly always both are the same tick and say it all. To read a row of the table costs a command
+/// some 30 us, half of it at its end, when the system has to forget that somebody looked.
+pub(super) fn identity(pid: Pid, before: Option<u64>) -> Identity {
+    /// Whether the table counts by the same clock.
+    static AGREES: OnceLock<bool> = OnceLock::new();
+    let read = || entry(pid).map_or(Identity { pid, started: 0 }, |entry| entry.id);
+    match before.filter(|before| now() == Some(*before)) {
+        Some(started) if *AGREES.get_or_init(|| read().started == started) => Identity { pid, started },
+        Some(_) | None => read(),
+    }
 }
 
 /// Reads one line of `/proc/PID/stat` (proc_pid_stat(5)).
@@ -101,16 +130,24 @@ pub(super) fn lineage(from: impl IntoIterator<Item = Pid>) -> Vec<Entry> {
 ///
 /// `None` where the system keeps no such lists.
 pub(super) fn children() -> Option<Vec<Pid>> {
-    let own = rustix::process::getpid().as_raw_nonzero();
-    listed(Path::new(&format!("/proc/{own}/task/{own}/children")))
+    // It is asked for at the end of every command, and finding the file takes as long as reading it.
+    static OWN: OnceLock<Option<File>> = OnceLock::new();
+    let open = || {
+        let own = rustix::process::getpid().as_raw_nonzero();
+        File::open(format!("/proc/{own}/task/{own}/children")).ok()
+    };
+    numbers(OWN.get_or_init(open).as_ref()?)
 }
 
 fn listed(file: &Path) -> Option<Vec<Pid>> {
-    let mut file = File::open(file).ok()?;
+    numbers(&File::open(file).ok()?)
+}
+
+fn numbers(file: &File) -> Option<Vec<Pid>> {
     // Read in large pieces: the system counts through the list again for every piece.
     let mut list = vec![0; 1024];
     let mut length = 0;
-    while let Ok(more @ 1..) = file.read(list.get_mut(length..).unwrap_or_default()) {
+    while let Ok(more @ 1..) = file.read_at(list.get_mut(length..).unwrap_or_default(), length as u64) {
         length += more;
         list.resize(2 * list.len(), 0);
     }
@@ -238,6 +275,20 @@ mod tests {
 
         let recycled = Identity { started: 40, ..root };
         assert_eq!(family(&table, &[recycled], 40, |_| false), []);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_clock_says_of_a_child_is_what_the_table_says() {
+        for _ in 0..100 {
+            let before = now();
+            let mut child = std::process::Command::new("true").spawn().unwrap();
+            let pid = Pid::from_child(&child);
+            assert_eq!(identity(pid, before), entry(pid).unwrap().id);
+            child.wait().unwrap();
+        }
+        let me = rustix::process::getpid();
+        assert_eq!(identity(me, Some(0)), entry(me).unwrap().id, "not started just now");
     }
 
     #[cfg(target_os = "linux")]

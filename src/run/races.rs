@@ -3,7 +3,7 @@
 //! Invariant: it only looks, and tells; nothing is kept from anybody.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
@@ -19,12 +19,26 @@ use crate::workspace::watch::{Race, RaceSide, Watch, root_of};
 /// The watched folders of a run.
 #[derive(Debug, Default)]
 pub struct Races {
+    /// By the folder that a call works in; several can be in one repository.
     open: Mutex<HashMap<PathBuf, Arc<Watch>>>,
     /// What was seen, with the sub-plan that it was seen in.
     seen: Mutex<Vec<(Option<InstanceId>, Race)>>,
 }
 
 impl Races {
+    /// Who watches the folder around this one.
+    fn watch(&self, cwd: &Path, keep: impl FnOnce() -> PathBuf) -> Arc<Watch> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watch) = open.get(cwd) {
+            return Arc::clone(watch);
+        }
+        let root = root_of(cwd);
+        let same = open.values().find(|watch| watch.root() == root).map(Arc::clone);
+        let watch = same.unwrap_or_else(|| Arc::new(Watch::new(root, keep())));
+        open.insert(cwd.to_owned(), Arc::clone(&watch));
+        watch
+    }
+
     /// Files that these calls of one level and others have both written, as conflicts: one of the two
     /// writes was surely one of theirs, and whoever wrote first may have ended when the second came.
     /// A file that several changed while all were at work is only warned of: one may have done it all.
@@ -71,23 +85,15 @@ impl Instance<'_> {
         if world.rehearsal || !writes(self.call) || !may_meet(&self.level.plan) {
             return None;
         }
-        let watch = {
-            let mut open = world.races.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let keep = world.journal.dir().join("versions");
-            let new = || Arc::new(Watch::new(&job.place.cwd, keep));
-            Arc::clone(open.entry(root_of(&job.place.cwd)).or_insert_with(new))
-        };
-        let (inner, who) = (Arc::clone(&watch), self.id.to_string());
-        tokio::task::spawn_blocking(move || inner.enter(&who)).await.ok()?;
+        let watch = world.races.watch(&job.place.cwd, || world.journal.dir().join("versions"));
+        watch.enter(self.id.to_string()).await;
         Some(Watched(watch))
     }
 
     /// Looks again, and tells which files it and others have both written.
     pub(super) async fn unwatch(&self, watched: Option<Watched>) {
         let Some(Watched(watch)) = watched else { return };
-        let who = self.id.to_string();
-        let races = tokio::task::spawn_blocking(move || watch.leave(&who)).await;
-        for race in races.unwrap_or_default() {
+        for race in watch.leave(self.id.to_string()).await {
             self.warn("file_race", sentence(&race));
             let mut seen = self.level.world.races.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.push((self.level.within.clone(), race));

@@ -15,6 +15,7 @@
 mod capture;
 mod files;
 mod git;
+mod listing;
 pub mod patch;
 mod place;
 mod protect;

@@ -153,6 +153,7 @@ async fn what_belongs_to_a_run_of_the_same_name_that_goes_on_is_spared() {
     until("it runs", || !living(&spec.marker).is_empty());
     assert_eq!(kill_marked(&spec.marker), 0, "whoever started it lives");
     owner.kill().unwrap();
+    until("it is dead", || table::entry(pid).is_none_or(|it| it.over));
     assert_eq!(kill_marked(&spec.marker), 1, "whoever started it is dead");
     other.wait().unwrap();
     owner.wait().unwrap();
