@@ -42,6 +42,20 @@ fn every_subcommand_is_in_readme_and_in_the_help() {
 }
 
 #[test]
+fn what_readme_shows_of_a_run_is_what_a_run_shows() {
+    let readme = page("README.md");
+    let mut blocks = readme.split("```text\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+    for plan in ["plans/merge-findings.yaml", "plans/vote.yaml"] {
+        let plan = repository().join(plan);
+        let ran = Folder::new().run_with(&[("COLUMNS", "80")], &["run", plan.to_str().unwrap()]);
+        let shown = ran.out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        let block = blocks.next().expect("README shows it");
+        assert!(shown.contains(block), "{block}\n\nis not in\n\n{shown}");
+    }
+    assert_eq!(blocks.next(), None);
+}
+
+#[test]
 fn every_option_says_what_it_does() {
     let mut open: Vec<clap::Command> = vec![Cli::command()];
     while let Some(command) = open.pop() {
