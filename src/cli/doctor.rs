@@ -26,6 +26,7 @@ enum Kind {
     Sandbox,
     Git,
     State,
+    Limit,
     Terminal,
 }
 
@@ -38,6 +39,7 @@ impl Kind {
             Kind::Sandbox => "sandbox",
             Kind::Git => "git",
             Kind::State => "state",
+            Kind::Limit => "limit",
             Kind::Terminal => "terminal",
         }
     }
@@ -47,7 +49,7 @@ impl Kind {
             Kind::Program => "Programs",
             Kind::Key => "Keys",
             Kind::Provider => "Providers",
-            Kind::Sandbox | Kind::Git | Kind::State | Kind::Terminal => "This machine",
+            Kind::Sandbox | Kind::Git | Kind::State | Kind::Limit | Kind::Terminal => "This machine",
         }
     }
 }
@@ -81,7 +83,10 @@ pub fn doctor(options: &Doctor, terminal: &Terminal) -> Result<u8, Complaint> {
         .enable_all()
         .build()
         .map_err(|error| Complaint { code: exit::BUG, message: format!("cannot start: {error}") })?;
-    let findings = runtime.block_on(look::look(&needs, terminal));
+    let mut findings = runtime.block_on(look::look(&needs, terminal));
+    if options.plan.is_some() {
+        findings.extend(look::files(&plan));
+    }
     let lacking = lacking(&findings, options.plan.is_some());
     let text = if options.json {
         format!("{}\n", sanitise::json(&format!("{:#}", as_json(&findings, lacking.as_deref()))))

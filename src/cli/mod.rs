@@ -28,6 +28,7 @@ pub mod kill_at;
 mod limit;
 pub mod list;
 pub mod load;
+pub mod open_files;
 pub mod past;
 pub mod reconcile;
 pub mod recorded;

@@ -4,14 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use tokio::task::JoinSet;
+
 use super::args::{How, Output, Run};
 use super::ask::Person;
 use super::kept::Kept;
 use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
 use super::{
-    Complaint, confined, detach, earlier, exit, kill_at, limit, past, replay, report, secrets, select,
-    signals, told,
+    Complaint, confined, detach, earlier, exit, kill_at, limit, open_files, past, replay, report, secrets,
+    select, signals, told,
 };
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, RunStarted};
@@ -134,7 +136,8 @@ pub fn go(
     Doing { earlier, only, answers, how }: Doing<'_>,
     terminal: &Terminal,
 ) -> Result<u8, Complaint> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(no_thread)?;
+    let room = open_files::room(&ready.plan, process::raise_open_files());
+    let runtime = runtime().map_err(no_thread)?;
     if !how.quiet {
         terminal.err(&super::doctor::proxies(&ready.plan));
     }
@@ -171,6 +174,9 @@ pub fn go(
         if let Some(message) = confined::warning(&ready.plan, &sandbox) {
             journal.note(Event::Warned { code: "no_sandbox".to_owned(), message });
         }
+        if let Some(message) = room.warning {
+            journal.note(Event::Warned { code: "open_files".to_owned(), message });
+        }
         // Without either, a killed fanout can leave processes behind; nothing else changes.
         let _ = process::become_subreaper();
         let reaper = std::env::current_exe().ok().map(|exe| Reaper::when_needed(&exe));
@@ -182,7 +188,7 @@ pub fn go(
             servers: servers(),
             agents: agents(&ready.plan, &run, reaper.clone(), sandbox.clone()),
             sandbox,
-            places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls)
+            places: Places::new(room.at_once, ready.plan.limits.calls)
                 .with_made(earlier.map_or(0, earlier::made)),
             ledger: Arc::default(),
             history: earlier.map_or_else(History::default, |past| {
@@ -209,15 +215,24 @@ pub fn go(
                 Err(_) => say(),
             }
         };
+        // Among the runtime's own threads, where its connections are: an answer wakes no other thread.
+        let mut work = JoinSet::new();
+        work.spawn(crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world)));
         let told = async {
             let post = notify::post(&ready.plan.notify, &around, inbox);
-            let work = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world));
-            tokio::pin!(post, work);
+            tokio::pin!(post);
             let mut told = false;
             let ended = loop {
                 tokio::select! {
                     biased;
-                    ended = &mut work => break ended,
+                    Some(ended) = work.join_next() => match ended {
+                        Ok(ended) => break ended,
+                        Err(error) => match error.try_into_panic() {
+                            Ok(panic) => std::panic::resume_unwind(panic),
+                            // Nobody else aborts it.
+                            Err(_) => std::future::pending().await,
+                        },
+                    },
                     () = &mut post, if !told => told = true,
                 }
             };
@@ -232,6 +247,8 @@ pub fn go(
             ended = told => Ended::Run(ended),
             again = signals::watch(&world, tell) => Ended::Killed(again.unwrap_or(2)),
         };
+        // What did not come to its end is dropped now, with all that it started.
+        work.shutdown().await;
         let closed = world.journal.close().await;
         Ok::<_, Complaint>((run, ended, closed))
     });
@@ -270,6 +287,12 @@ pub fn go(
         Ok(()) | Err(_) if code == 0 && !reported => Ok(exit::STORAGE),
         Ok(()) | Err(_) => Ok(code),
     }
+}
+
+/// What a run works on. Its calls are worked on by these threads: each has as much room for deep values
+/// as a program's first one.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build()
 }
 
 /// The system gives no more threads.

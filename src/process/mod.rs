@@ -17,6 +17,7 @@
 //! [`sweep_at_exit`] only.
 
 mod capture;
+mod open_files;
 mod orphans;
 pub mod reaper;
 mod run;
@@ -32,6 +33,7 @@ mod table;
 mod tests;
 
 pub use capture::{Captured, Keep};
+pub use open_files::raise_open_files;
 pub use orphans::become_subreaper;
 pub use reaper::Reaper;
 pub use run::{Ended, EndedBy, Exit, run};

@@ -16,9 +16,9 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use tokio::process::Command;
 
-use super::orphans;
 use super::spec::{Environment, Inherit, Input, Spec};
 use super::sweep::{TAG, Tag};
+use super::{open_files, orphans};
 
 /// Where programs are looked up when the environment names no `PATH` (as `execvp` does).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -145,7 +145,8 @@ pub(super) fn start(spec: &Spec, tag: &Tag) -> Result<Child, SpawnError> {
     leave_the_terminal(&mut command, &spec.cwd.join(&program))?;
     // As a child of the standard library: `Running` waits for it in its own way.
     let command = command.as_std_mut();
-    orphans::start(|| command.spawn(), Pid::from_child).map_err(|problem| explain(problem, spec, &program))
+    let spawn = || open_files::start(|| command.spawn(), Pid::from_child);
+    orphans::start(spawn, Pid::from_child).map_err(|problem| explain(problem, spec, &program))
 }
 
 /// Finds out what the system would say of a program that it does not start itself.

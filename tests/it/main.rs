@@ -20,6 +20,7 @@ mod limits;
 mod merge;
 mod models;
 mod notify;
+mod open_files;
 mod order;
 mod outcomes;
 mod parent;

@@ -13,9 +13,10 @@ use reqwest::Url;
 
 use super::needs::Needs;
 use super::{Finding, Kind};
+use crate::cli::open_files;
 use crate::cli::run::root;
 use crate::cli::terminal::Terminal;
-use crate::plan::{COMMON_VARIABLES, Program, Provider};
+use crate::plan::{COMMON_VARIABLES, Plan, Program, Provider};
 use crate::process::{self, EndedBy, Environment, Exit, Inherit, Spec};
 use crate::sandbox;
 
@@ -247,6 +248,20 @@ fn state() -> Finding {
         detail,
         help: help.to_owned(),
     }
+}
+
+/// Where fewer calls than the plan says can have their files open.
+pub(super) fn files(plan: &Plan) -> Option<Finding> {
+    let most = process::raise_open_files()?;
+    let room = open_files::room(plan, Some(most));
+    room.warning.is_some().then(|| Finding {
+        kind: Kind::Limit,
+        name: "open files".to_owned(),
+        usable: false,
+        needed: false,
+        detail: format!("{most}, room for {} calls at once of {}", room.at_once, plan.limits.concurrency),
+        help: open_files::HELP.to_owned(),
+    })
 }
 
 /// Whether progress is drawn and questions can be asked.
