@@ -22,6 +22,12 @@ pub trait Book: Send + Sync {
     /// Writes it down some time soon.
     fn note(&self, event: Event);
 
+    /// Writes it down with the next one, which follows at once.
+    fn note_before_more(&self, event: Event);
+
+    /// Writes it down, and is done when the end of this process cannot lose it; or says why it cannot.
+    fn write(&self, event: Event) -> BoxFuture<'_, Result<(), String>>;
+
     /// Writes it down, and is done when it is durable; or says why it cannot.
     fn commit(&self, event: Event) -> BoxFuture<'_, Result<(), String>>;
 }
@@ -98,23 +104,23 @@ impl Access {
         self.waits(on, reason, left);
     }
 
-    /// A request is about to be made. With a budget that is durable first, so that a kill
-    /// cannot hide what may be billed.
+    /// A request is about to be made. That is written down first, so that a kill cannot hide what may be
+    /// billed; with a budget it is durable as well.
     pub(super) async fn starts(&self, request: RequestStarted) -> Result<(), String> {
-        let bounded = self.is_bounded();
-        match &self.book {
-            Some(book) if bounded => book.commit(Event::RequestStarted(request)).await,
-            Some(book) => {
-                book.note(Event::RequestStarted(request));
-                Ok(())
-            }
-            None => Ok(()),
-        }
+        let Some(book) = &self.book else { return Ok(()) };
+        let event = Event::RequestStarted(request);
+        if self.is_bounded() { book.commit(event).await } else { book.write(event).await }
     }
 
-    /// A request is over.
+    /// A request is over. After one that was answered, what comes of it follows at once.
     pub(super) fn ends(&self, request: RequestFinished) {
-        self.note(Event::RequestFinished(request));
+        let answered = request.failure.is_none();
+        let event = Event::RequestFinished(request);
+        match &self.book {
+            Some(book) if answered => book.note_before_more(event),
+            Some(book) => book.note(event),
+            None => {}
+        }
     }
 
     /// Says that budgets near their end.

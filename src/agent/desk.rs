@@ -37,6 +37,8 @@ pub struct Kit {
     pub subagents: Option<Subagents>,
     /// The workspace, from which the paths that tools write are counted.
     pub root: PathBuf,
+    /// True where its call ends with the first answer: then that need not be written down twice.
+    pub only_asks: bool,
 }
 
 /// Which subagents there are.
@@ -128,6 +130,11 @@ impl Desk {
     pub(super) fn answer(&self, key: &ContentKey) -> Option<ModelAnswer> {
         let known = self.part(Part::Answer, key)?;
         if let Event::ModelAnswered { answer, .. } = &*known { Some(answer.clone()) } else { None }
+    }
+
+    /// True while nothing of the conversation is on record, nor will be if its next answer is the last.
+    pub(super) fn is_blank(&self) -> bool {
+        self.kit.only_asks && !self.journal.has_talk(&self.instance)
     }
 
     /// Writes down that a request goes out. `after_tools`: what tools did must be durable first.

@@ -10,7 +10,7 @@
 //! its end is a failure, and nothing of it is done; what was answered once is not asked again,
 //! in a later try or a later process; the assistant's turns go back as they came.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -46,8 +46,8 @@ pub(super) struct Talk<'a> {
     seldom: &'a Seldom<'a>,
     /// The next request; its messages grow.
     request: Request,
-    /// What all requests of this conversation have in common.
-    common: ContentKey,
+    /// What all requests of this conversation have in common, once that is asked for.
+    common: OnceLock<ContentKey>,
     usage: Usage,
     estimated: bool,
     request_id: Option<String>,
@@ -82,8 +82,6 @@ impl<'a> Talk<'a> {
         };
         let shared = prefix::shared(provider, &request, &ask.prompt, ask.shared.as_ref());
         let request = Request { shared, ..request };
-        let number = ask.desk.as_ref().map_or(0, |desk| desk.conversation());
-        let common = common(number, name, &request);
         Talk {
             requests,
             name,
@@ -92,7 +90,7 @@ impl<'a> Talk<'a> {
             max_turns: settings.max_turns,
             seldom,
             request,
-            common,
+            common: OnceLock::new(),
             usage: Usage::default(),
             estimated: false,
             request_id: None,
@@ -118,7 +116,7 @@ impl<'a> Talk<'a> {
                 last_text.clone_from(&answer.text);
             }
             if !answer.calls.is_empty() {
-                self.answer_calls(&key, &answer).await?;
+                self.answer_calls(key, &answer).await?;
                 continue;
             }
             self.request.messages.push(Message::Echo(Arc::new(answer.assistant)));
@@ -164,22 +162,35 @@ impl<'a> Talk<'a> {
         Err(self.failed(Box::new(Failure { partial: last_text, ..*failure })))
     }
 
-    /// One request and its answer: the recorded one, or one that is recorded now.
-    async fn turn(&mut self, turn: u32) -> Result<(ContentKey, ModelAnswer), Box<Failure>> {
-        let key = self.key();
+    /// One request and its answer: the recorded one, or one that is recorded now, with the key of both.
+    async fn turn(&mut self, turn: u32) -> Result<(Option<ContentKey>, ModelAnswer), Box<Failure>> {
         let Some(desk) = self.ask.desk.clone() else {
             let reply = self.send().await?;
             let answer = self.record(reply, None);
             self.count(answer.usage, &answer);
-            return Ok((key, answer));
+            return Ok((None, answer));
         };
+        if desk.is_blank() {
+            let reply = self.send().await?;
+            let answer = self.record(reply, None);
+            if answer.is_whole() {
+                // It goes into the call's end, which follows at once.
+                self.count(answer.usage, &answer);
+                return Ok((None, answer));
+            }
+            let key = self.key();
+            desk.answered(&key, answer.clone()).await.map_err(|error| self.unwritten(&error))?;
+            self.count(desk.count(&key, answer.usage), &answer);
+            return Ok((Some(key), answer));
+        }
+        let key = self.key();
         if let Some(answer) = desk.answer(&key) {
             if let Some(told) = &answer.told {
                 self.tell(told);
             }
             desk.jobs.delivered(&answer.jobs);
             self.count(desk.count(&key, answer.usage), &answer);
-            return Ok((key, answer));
+            return Ok((Some(key), answer));
         }
         let news = desk.jobs.news().filter(|_| !self.paused);
         if let Some(news) = &news {
@@ -193,7 +204,7 @@ impl<'a> Talk<'a> {
         desk.answered(&key, answer.clone()).await.map_err(|error| self.unwritten(&error))?;
         desk.jobs.delivered(&answer.jobs);
         self.count(desk.count(&key, answer.usage), &answer);
-        Ok((key, answer))
+        Ok((Some(key), answer))
     }
 
     async fn send(&self) -> Result<Reply, Box<Failure>> {
@@ -247,11 +258,18 @@ impl<'a> Talk<'a> {
     }
 
     /// Does what was asked for, and answers all of it.
-    async fn answer_calls(&mut self, key: &ContentKey, answer: &ModelAnswer) -> Result<(), Box<Failure>> {
-        let results = match &self.ask.desk {
-            Some(desk) => {
+    async fn answer_calls(
+        &mut self,
+        key: Option<ContentKey>,
+        answer: &ModelAnswer,
+    ) -> Result<(), Box<Failure>> {
+        let results = match self.ask.desk.as_ref().zip(key) {
+            Some((desk, key)) => {
                 let toolbox = Toolbox { desk, seldom: self.seldom };
-                toolbox.make(key, &answer.calls).await.map_err(|error| self.failed(self.unwritten(&error)))?
+                toolbox
+                    .make(&key, &answer.calls)
+                    .await
+                    .map_err(|error| self.failed(self.unwritten(&error)))?
             }
             None => {
                 let message = format!("{} asked for a tool, though it was given none", self.name);
@@ -317,7 +335,11 @@ impl<'a> Talk<'a> {
     fn key(&self) -> ContentKey {
         let messages: Vec<String> = self.request.messages.iter().map(as_text).collect();
         let parts = messages.iter().map(String::as_bytes);
-        ContentKey::of(std::iter::once(self.common.as_str().as_bytes()).chain(parts))
+        let common = self.common.get_or_init(|| {
+            let number = self.ask.desk.as_ref().map_or(0, |desk| desk.conversation());
+            common(number, self.name, &self.request)
+        });
+        ContentKey::of(std::iter::once(common.as_str().as_bytes()).chain(parts))
     }
 
     fn failure(&self, kind: Kind, message: String) -> Box<Failure> {

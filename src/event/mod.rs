@@ -66,7 +66,8 @@ pub enum Event {
         /// The calls; those of a sub-plan go with the call that runs it.
         calls: Vec<CallId>,
     },
-    /// An instance took its place under the limits and began. Durable before it does anything.
+    /// An instance took its place under the limits and began. Durable before it does anything, or, where that
+    /// is to ask a model and nothing else, in the file.
     CallStarted {
         /// Which one.
         instance: InstanceId,
@@ -129,7 +130,8 @@ pub enum Event {
         /// What came back, before its shape was checked.
         outcome: Outcome,
     },
-    /// A request of an agent's conversation is about to be sent.
+    /// A request of an agent's conversation is about to be sent. Not written down for the first one of an
+    /// agent that only asks: [`Event::RequestStarted`] says so.
     ModelAsked {
         /// Whose conversation.
         instance: InstanceId,
@@ -138,7 +140,9 @@ pub enum Event {
         /// Who is asked: `anthropic/claude-sonnet-5`.
         model: String,
     },
-    /// It was answered. Durable before anything is done that the answer asks for.
+    /// It was answered. Durable before anything is done that the answer asks for. The whole answer of an
+    /// agent that only asks stands in what follows it at once: [`Event::CallFinished`] or
+    /// [`Event::AttemptFinished`].
     ModelAnswered {
         /// Whose conversation.
         instance: InstanceId,

@@ -39,6 +39,13 @@ pub struct ModelAnswer {
     pub jobs: Vec<u32>,
 }
 
+impl ModelAnswer {
+    /// True where it is an answer, and asks for nothing more.
+    pub fn is_whole(&self) -> bool {
+        self.calls.is_empty() && !self.paused && !self.text.trim().is_empty()
+    }
+}
+
 /// One tool that a model asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolAsked {

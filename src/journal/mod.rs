@@ -45,10 +45,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::event::{Event, Exchanged, Record};
 use crate::id::{AttemptNo, CallId, ContentKey, InstanceId, RunId};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Output};
 
 use memo::Memo;
-use queue::Queue;
+use queue::{Queue, Reply};
 use storage::Fault;
 use writer::Writer;
 
@@ -204,6 +204,8 @@ pub struct Journal {
     dir: PathBuf,
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
+    /// False where nothing of the run is kept.
+    keeps: bool,
     memo: Mutex<Memo>,
     done: watch::Receiver<Option<Result<(), JournalError>>>,
     thread: Option<JoinHandle<()>>,
@@ -229,7 +231,8 @@ impl Journal {
         });
         let thread = thread.map_err(storage::doing("start the writer of", &dir))?;
         let clock = Arc::clone(&options.clock);
-        Ok(Journal { run, dir, queue, clock, memo: Mutex::new(memo), done, thread: Some(thread) })
+        let keeps = options.storage.keeps();
+        Ok(Journal { run, dir, queue, clock, keeps, memo: Mutex::new(memo), done, thread: Some(thread) })
     }
 
     /// The run's own name.
@@ -248,6 +251,26 @@ impl Journal {
         self.queue.push(&*self.clock, event, None);
     }
 
+    /// The same for an event that its sender lets another one follow at once. Until that comes, the
+    /// writer need not be woken, and both share a write.
+    pub fn note_before_more(&self, event: Event) {
+        self.queue.push_before_more(&*self.clock, event, None);
+    }
+
+    /// Records an event and waits until it is in the file, with all before it. From then on the end of
+    /// this process cannot lose it; that of the machine can, until something after it is durable.
+    ///
+    /// # Errors
+    /// As [`commit`](Journal::commit).
+    pub async fn write(&self, event: Event) -> Result<(), JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push_before_more(&*self.clock, event, Some(Reply::Written(reply)));
+        // Whoever else is about to begin at this moment shares the write.
+        tokio::task::yield_now().await;
+        self.queue.wake();
+        answer.await.unwrap_or(Err(JournalError::Closed))
+    }
+
     /// Records an event and waits until it is durable.
     ///
     /// All that wait at the same time share a sync. If the wait is given up, the event is
@@ -258,7 +281,7 @@ impl Journal {
     /// says what is safe. [`JournalError::Closed`] after [`close`](Journal::close).
     pub async fn commit(&self, event: Event) -> Result<Durable<Arc<Record>>, JournalError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.push(&*self.clock, event, Some(reply));
+        self.queue.push(&*self.clock, event, Some(Reply::Durable(reply)));
         match answer.await {
             Ok(result) => result.map(Durable::vouch),
             Err(_) => Err(JournalError::Closed),
@@ -337,6 +360,24 @@ impl Journal {
     /// A part of an instance's conversation, as this process or an earlier one recorded it.
     pub fn part_of_talk(&self, instance: &InstanceId, part: Part, key: &ContentKey) -> Option<Arc<Event>> {
         self.memo.lock().unwrap_or_else(PoisonError::into_inner).talks.part(instance, part, key)
+    }
+
+    /// The file of an instance's output, which is there when this returns: for whoever is told of its
+    /// path instead of its text.
+    pub fn output_file(&self, instance: &InstanceId, output: &Output) -> PathBuf {
+        if !self.keeps {
+            return output_path(&self.dir, instance, output);
+        }
+        outputs::on_demand(&self.dir, instance, output).unwrap_or_else(|fault| {
+            let message = format!("could not {} {}: {}", fault.doing, fault.path.display(), fault.source);
+            self.note(Event::Warned { code: "output_file".to_owned(), message });
+            output_path(&self.dir, instance, output)
+        })
+    }
+
+    /// True where any part of an instance's conversation is on record.
+    pub fn has_talk(&self, instance: &InstanceId) -> bool {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).talks.has(instance)
     }
 
     /// What an instance left for the next call of its session, as this process or an earlier one recorded

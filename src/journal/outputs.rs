@@ -1,6 +1,10 @@
 //! The outputs of calls as files for people, under `outputs/`.
 //!
-//! Invariant: nothing reads them back. They are written after the record is durable, are
+//! A file costs more than all else that is written down of a call, and holds up the syncs of the
+//! journal that come with it. So the thread of the journal writes them when it has had nothing else to
+//! do for a moment, and of thousands of short outputs only the first have one.
+//!
+//! Invariant: nothing needs them to be there. They are written after the record is durable, are
 //! not synced, and can be made again from the journal at any time.
 
 use std::collections::VecDeque;
@@ -8,15 +12,26 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::event::{Event, Record};
 use crate::id::InstanceId;
-use crate::outcome::Output;
+use crate::outcome::{Outcome, Output};
 
 use super::storage::{Fault, doing, private};
 
 /// The folder's name in the run's directory.
 pub(super) const FOLDER: &str = "outputs";
+
+/// How many short outputs have a file.
+const MOST_SHORT: usize = 200;
+/// What is short, in bytes.
+const SHORT: usize = 4096;
+
+/// How long there must have been nothing else to do before a file is written.
+const QUIET: Duration = Duration::from_millis(50);
+/// How long a file waits for such a moment.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The file of an instance's output in the run's directory: `outputs/graph.txt`,
 /// `outputs/review.3.json`. There is none for an output that is empty.
@@ -33,10 +48,27 @@ fn path(dir: &Path, stem: &str, output: &Output) -> PathBuf {
     dir.join(FOLDER).join(format!("{stem}.{kind}"))
 }
 
+/// Makes sure that the file of an instance's output is there, and says which one it is.
+///
+/// # Errors
+/// As the system says.
+pub(super) fn on_demand(dir: &Path, instance: &InstanceId, output: &Output) -> Result<PathBuf, Fault> {
+    let path = output_path(dir, instance, output);
+    if !output.is_empty() && !path.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        write(&path, output).map_err(doing("write the output file", &path))?;
+    }
+    Ok(path)
+}
+
 /// Writes the files, one at a time.
 pub(super) struct Outputs {
     dir: PathBuf,
-    waiting: VecDeque<Arc<Record>>,
+    /// With the time since which it waits.
+    waiting: VecDeque<(Instant, Arc<Record>)>,
+    /// How many short ones there were so far.
+    short: usize,
+    /// There was nothing else to do for a moment, and has been nothing since.
+    quiet: bool,
     /// One warning is enough.
     warned: bool,
     /// False where nothing of the run is kept.
@@ -45,32 +77,52 @@ pub(super) struct Outputs {
 
 impl Outputs {
     pub(super) fn new(dir: &Path, keeps: bool) -> Outputs {
-        Outputs { dir: dir.to_owned(), waiting: VecDeque::new(), warned: false, keeps }
+        Outputs {
+            dir: dir.to_owned(),
+            waiting: VecDeque::new(),
+            short: 0,
+            quiet: false,
+            warned: false,
+            keeps,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
+    /// How long to wait for something better to do before the next file is written; `None` where there
+    /// is none to be written.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let (since, _) = self.waiting.front()?;
+        let left = PATIENCE.saturating_sub(since.elapsed());
+        Some(if self.quiet { Duration::ZERO } else { QUIET.min(left) })
+    }
+
+    /// Whether there was something better to do.
+    pub(super) fn were_put_off(&mut self, put_off: bool) {
+        self.quiet = !put_off;
+    }
+
     /// Takes a durable record, if it has an output.
     pub(super) fn add(&mut self, record: Arc<Record>) {
-        if self.file_of(&record).is_some() {
-            self.waiting.push_back(record);
+        if self.wants(&record) {
+            self.waiting.push_back((Instant::now(), record));
         }
     }
 
     /// Takes those of an earlier process whose files are missing.
     pub(super) fn catch_up(&mut self, records: &[Arc<Record>]) {
         for record in records {
-            if self.file_of(record).is_some_and(|(path, _)| !path.exists()) {
-                self.waiting.push_back(Arc::clone(record));
+            if self.wants(record) && self.file_of(record).is_some_and(|(path, _)| !path.exists()) {
+                self.waiting.push_back((Instant::now(), Arc::clone(record)));
             }
         }
     }
 
     /// Writes the next file. Of several errors only the first is reported.
     pub(super) fn write_next(&mut self) -> Result<(), Fault> {
-        let Some(record) = self.waiting.pop_front() else { return Ok(()) };
+        let Some((_, record)) = self.waiting.pop_front() else { return Ok(()) };
         let Some((path, output)) = self.file_of(&record) else { return Ok(()) };
         match write(&path, &output) {
             Err(error) if !self.warned => {
@@ -81,18 +133,24 @@ impl Outputs {
         }
     }
 
-    fn file_of(&self, record: &Record) -> Option<(PathBuf, Output)> {
+    /// Whether it has an output that is to have a file; counts the short ones.
+    fn wants(&mut self, record: &Record) -> bool {
         if !self.keeps {
-            return None;
+            return false;
         }
-        if let Event::CallFinished { instance, outcome, .. } = &record.event
-            && !outcome.output.is_empty()
-        {
+        let Event::CallFinished { outcome: Outcome { output, .. }, .. } = &record.event else {
+            return matches!(&record.event, Event::Reconciled { text, .. } if !text.trim().is_empty());
+        };
+        let short = output.text.len() <= SHORT;
+        self.short += usize::from(short && !output.is_empty());
+        !output.is_empty() && (!short || self.short <= MOST_SHORT)
+    }
+
+    fn file_of(&self, record: &Record) -> Option<(PathBuf, Output)> {
+        if let Event::CallFinished { instance, outcome, .. } = &record.event {
             return Some((output_path(&self.dir, instance, &outcome.output), outcome.output.clone()));
         }
-        if let Event::Reconciled { step, text, .. } = &record.event
-            && !text.trim().is_empty()
-        {
+        if let Event::Reconciled { step, text, .. } = &record.event {
             let output = Output::text(text.as_str());
             return Some((path(&self.dir, step.as_str(), &output), output));
         }
@@ -100,16 +158,20 @@ impl Outputs {
     }
 }
 
-/// Puts a new file in the place of whatever has that name; follows no link.
+/// Puts a file in the place of whatever has that name; follows no link.
 fn write(path: &Path, output: &Output) -> io::Result<()> {
-    let create = || private().write(true).create_new(true).open(path);
-    let mut file = match create() {
+    match private().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(path)?;
-            create()?
+            // Whole or not at all: somebody may be reading what is there.
+            let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+            fill(file.as_file_mut(), output)?;
+            file.persist(path).map(drop).map_err(|error| error.error)
         }
-        file => file?,
-    };
+        file => fill(&mut file?, output),
+    }
+}
+
+fn fill(file: &mut fs::File, output: &Output) -> io::Result<()> {
     match &output.json {
         Some(json) => {
             let mut text = serde_json::to_string_pretty(json)?;

@@ -71,6 +71,11 @@ impl Talks {
         talk
     }
 
+    /// True where anything is known of an instance's conversation.
+    pub(super) fn has(&self, instance: &InstanceId) -> bool {
+        self.talks.contains_key(instance)
+    }
+
     /// What is known under a key.
     pub(super) fn part(&self, instance: &InstanceId, part: Part, key: &ContentKey) -> Option<Arc<Event>> {
         self.talks.get(instance)?.parts.get(&(part, key.clone())).cloned()

@@ -8,6 +8,7 @@ use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
@@ -18,7 +19,7 @@ use super::line;
 use super::lock::Lock;
 use super::outputs::Outputs;
 use super::payload::INLINE;
-use super::queue::{Pending, Queue, Work};
+use super::queue::{Pending, Queue, Reply, Work};
 use super::spill::{Cause, Spill};
 use super::storage::{Clock, Fault, Storage, StoredFile, doing};
 use super::{JournalError, Listener};
@@ -101,7 +102,7 @@ impl Writer {
             .into_iter()
             .map(|event| {
                 let (reply, answer) = oneshot::channel();
-                (Pending::stamp(&*self.clock, event, Some(reply)), answer)
+                (Pending::stamp(&*self.clock, event, Some(Reply::Durable(reply))), answer)
             })
             .unzip();
         self.write(batch);
@@ -117,19 +118,22 @@ impl Writer {
     pub(super) fn run(mut self, queue: &Queue, done: &watch::Sender<Option<Result<(), JournalError>>>) {
         loop {
             // The files for people are written when there is nothing better to do.
-            let (mut batch, last) = match queue.take(self.outputs.is_empty()) {
+            let due = self.outputs.due();
+            let (mut batch, last) = match queue.take(due) {
                 Work::Write(batch) => (batch, false),
                 Work::WriteLast(batch) => (batch, true),
             };
-            if batch.is_empty() && !last {
-                self.write_output();
-            }
+            let idle = batch.is_empty();
             while !batch.is_empty() {
                 let rest = batch.split_off(batch.len().min(MOST));
                 self.write(mem::replace(&mut batch, rest));
             }
             if last {
                 break;
+            }
+            self.outputs.were_put_off(!idle);
+            if idle || due == Some(Duration::ZERO) {
+                self.write_output();
             }
         }
         while !self.outputs.is_empty() {
@@ -202,8 +206,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Tells of the records up to the first that somebody waits for; of the others after a sync.
+    /// Tells of the records up to the first that has to be durable; of the others after a sync.
     fn sync_and_tell(&mut self, mut batch: Vec<Pending>) {
+        for one in &mut batch {
+            match one.reply.take() {
+                Some(Reply::Written(to)) => drop(to.send(Ok(()))),
+                other => one.reply = other,
+            }
+        }
         let first = batch.iter().position(|one| one.reply.is_some()).unwrap_or(batch.len());
         let waited_for = batch.split_off(first);
         self.tell(batch, |_| Ok(()));
@@ -225,9 +235,11 @@ impl Writer {
         let mut records = Vec::with_capacity(batch.len());
         for Pending { record, reply } in batch {
             let record = Arc::new(record);
-            if let Some(reply) = reply {
-                // Nobody there any more: the record is written all the same.
-                let _ = reply.send(answer(&record).map(|()| Arc::clone(&record)));
+            // Nobody there any more: the record is written all the same.
+            match reply {
+                Some(Reply::Durable(to)) => drop(to.send(answer(&record).map(|()| Arc::clone(&record)))),
+                Some(Reply::Written(to)) => drop(to.send(answer(&record))),
+                None => {}
             }
             records.push(record);
         }
@@ -297,7 +309,7 @@ impl Writer {
 
 fn refuse_all(batch: Vec<Pending>, failure: &JournalError) {
     for reply in batch.into_iter().filter_map(|one| one.reply) {
-        let _ = reply.send(Err(failure.clone()));
+        reply.refuse(failure.clone());
     }
 }
 

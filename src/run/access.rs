@@ -95,6 +95,14 @@ impl Book for Written {
         self.0.note(event);
     }
 
+    fn note_before_more(&self, event: Event) {
+        self.0.note_before_more(event);
+    }
+
+    fn write(&self, event: Event) -> BoxFuture<'_, Result<(), String>> {
+        async move { self.0.write(event).await.map_err(|error| error.to_string()) }.boxed()
+    }
+
     fn commit(&self, event: Event) -> BoxFuture<'_, Result<(), String>> {
         async move { self.0.commit(event).await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
     }

@@ -9,6 +9,7 @@ use minijinja::Value;
 use super::RunError;
 use super::attempt::{Feedback, Raw};
 use super::instance::Instance;
+use super::kit;
 use super::work::{Job, Work, takes_place};
 use crate::event::Event;
 use crate::id::{AttemptNo, ContentKey};
@@ -79,7 +80,8 @@ impl Instance<'_> {
         (self.level.world.rehearsal && works).then(|| Outcome::ended(Status::Skipped, rehearsed()))
     }
 
-    /// Writes down that it begins: durable before anything that could have an effect.
+    /// Writes down that it begins: durable before anything that could have an effect. What only asks a
+    /// model has none before its request, which is written down before it goes out, and this with it.
     ///
     /// # Errors
     /// [`RunError`] when that cannot be written.
@@ -91,6 +93,9 @@ impl Instance<'_> {
             input: job.shown(),
         };
         match job.work {
+            Work::Prompt { .. } if kit::only_asks(self.call) => {
+                self.level.world.journal.note_before_more(event);
+            }
             Work::Prompt { .. } | Work::Run(_) | Work::Ask { .. } | Work::Reconcile => {
                 self.level.world.journal.commit(event).await?;
             }

@@ -16,8 +16,9 @@ use super::{World, confine};
 use crate::agent;
 use crate::event::Event;
 use crate::outcome::{Cause, Status, Usage};
-use crate::plan::Call;
+use crate::plan::{AgentKind, Call};
 use crate::process;
+use crate::sandbox::Policy;
 use crate::unit::human_duration;
 
 /// What one try came back with, before its shape is checked.
@@ -168,7 +169,11 @@ pub(crate) async fn prompt(
         idle_timeout: call.idle_timeout,
         cwd: job.place.cwd.clone(),
         env: job.place.env.clone(),
-        policy: confine::policy(&level.world, &job.place),
+        policy: match agent.kind {
+            AgentKind::Command(_) => confine::policy(&level.world, &job.place),
+            // What it has to do with files is done by its tools, which know theirs.
+            AgentKind::Model(_) => Policy::default(),
+        },
         thread: carried.thread.clone(),
         transcript: carried.transcript.clone(),
         shared: carried.shared.clone(),

@@ -9,7 +9,7 @@ use super::instance::Instance;
 use super::work::Job;
 use crate::agent::{Kit, Subagents, Surroundings};
 use crate::outcome::Cause;
-use crate::plan::{ModelAgent, ToolGrant};
+use crate::plan::{Action, AgentKind, Call, ModelAgent, ToolGrant};
 use crate::process::{Environment, Inherit};
 use crate::sandbox::Mode;
 use crate::tool::{self, Ground, Tool};
@@ -19,6 +19,10 @@ use crate::tool::{self, Ground, Tool};
 /// # Errors
 /// The cause when it cannot be had: the folder is not there, a tool server does not answer.
 pub(crate) async fn of(instance: &Instance<'_>, job: &Job, model: &ModelAgent) -> Result<Kit, Cause> {
+    // Nothing to act on, and nothing that would have to be known later.
+    if only_asks(instance.call) {
+        return Ok(Kit { root: job.place.cwd.clone(), only_asks: true, ..Kit::default() });
+    }
     let has = |grant: &ToolGrant| model.tools.contains(grant);
     let subagents = has(&ToolGrant::Agent).then(|| Subagents {
         types: types(instance),
@@ -40,7 +44,18 @@ pub(crate) async fn of(instance: &Instance<'_>, job: &Job, model: &ModelAgent) -
         check_background: has(&ToolGrant::CheckBackground),
         subagents,
         root: ground.root().to_owned(),
+        only_asks: false,
     })
+}
+
+/// True for a call that does nothing but ask a model: until its request goes out it has no effect, and
+/// with its answer it ends.
+pub(super) fn only_asks(call: &Call) -> bool {
+    let Action::Prompt { agent, .. } = &call.action else { return false };
+    match &agent.kind {
+        AgentKind::Model(model) => model.tools.is_empty() && !call.workspace.isolation.is_own(),
+        AgentKind::Command(_) => false,
+    }
 }
 
 /// Where its tools act: the folder of its call, with what every program is given and the call's own `env`.

@@ -3,6 +3,7 @@
 //! A sub-plan is another level in the same world: same journal, same places under
 //! the limits, same stop switch; its own results, notifications and parent.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::access::Accounts;
 use super::bus::{self, Bus};
 use super::own::Own;
 use super::results::Store;
+use super::session;
 use super::stop::Stop;
 use crate::agent::Shared;
 use crate::graph::CallGraph;
@@ -45,6 +47,8 @@ pub(crate) struct Level {
     pub(crate) accounts: Accounts,
     /// The instance of the outer plan that this one is, if any; how deep says `depth`.
     pub(crate) within: Option<InstanceId>,
+    /// How many calls each agent has.
+    pub(super) asked: HashMap<usize, usize>,
     vars: Value,
     goal: Option<String>,
     dir: Arc<PathBuf>,
@@ -96,6 +100,7 @@ impl Level {
             over: Stop::default(),
             own: within.is_some().then(|| Places::new(plan.limits.concurrency, plan.limits.calls)),
             accounts,
+            asked: session::asked(&plan),
             plan,
             graph,
             store,

@@ -14,7 +14,7 @@ use tokio::sync::SetOnce;
 
 use super::level::data;
 use crate::id::{CallId, InstanceId};
-use crate::journal::{Durable, Journal, output_path};
+use crate::journal::{Durable, Journal};
 use crate::outcome::{Cause, Outcome, Status};
 use crate::plan::template::Results;
 use crate::plan::{Accept, Call, Need, Pass, Plan};
@@ -229,7 +229,7 @@ impl Results for Store {
         };
         let result = self.get(*self.positions.get(call)?)?;
         let instance = result.instances.get(index)?;
-        Some(output_path(self.journal.dir(), &instance.id, &instance.outcome.output))
+        Some(self.journal.output_file(&instance.id, &instance.outcome.output))
     }
 }
 

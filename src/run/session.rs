@@ -4,6 +4,7 @@
 //! Invariants: a call goes on from what those before it in the session succeeded in, whatever process
 //! that was in; what it leaves is durable before its own end is.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::agent::{Exchange, Memory, Shared, Thread, Transcript};
 use crate::event::{Event, Exchanged};
 use crate::id::InstanceId;
 use crate::outcome::Cause;
-use crate::plan::{Action, AgentKind, Cache, Call, Expand};
+use crate::plan::{Action, AgentKind, Cache, Call, Expand, Plan};
 
 /// What a call's conversation begins with: what its session brings, and what it shares with others.
 #[derive(Debug, Clone, Default)]
@@ -39,21 +40,21 @@ pub(crate) fn shared(level: &Level, call: &Call, items: Option<&[Value]>) -> Opt
     }
     let (head, siblings) = match items {
         Some(items) => (head(level, call, items), items.len()),
-        None => {
-            let same = |other: &&Call| match &other.action {
-                Action::Prompt { agent: other, .. } => Arc::ptr_eq(other, agent),
-                Action::Run(_)
-                | Action::Plan { .. }
-                | Action::Reconcile(_)
-                | Action::Value(_)
-                | Action::Ask { .. }
-                | Action::Stop { .. } => false,
-            };
-            (None, level.plan.calls.iter().filter(same).count())
-        }
+        None => (None, level.asked.get(&Arc::as_ptr(agent).addr()).copied().unwrap_or_default()),
     };
     let siblings = u32::try_from(siblings).unwrap_or(u32::MAX);
     (siblings > 1).then(|| Shared { head: head.unwrap_or_default().into(), siblings })
+}
+
+/// How many calls of a plan each agent has, by where the agent is kept.
+pub(super) fn asked(plan: &Plan) -> HashMap<usize, usize> {
+    let mut asked = HashMap::new();
+    for call in &plan.calls {
+        if let Action::Prompt { agent, .. } = &call.action {
+            *asked.entry(Arc::as_ptr(agent).addr()).or_default() += 1;
+        }
+    }
+    asked
 }
 
 /// What the prompts of the first two instances begin with. The others' may well begin otherwise: each

@@ -85,6 +85,33 @@ fn nobody_hears_of_a_record_before_it_is_as_safe_as_it_must_be() {
 }
 
 #[test]
+fn who_waits_for_the_write_alone_does_not_wait_for_a_sync() {
+    let (root, world) = (tempdir().unwrap(), World::default());
+    let journal = create(root.path(), world.options(root.path()));
+    let before = (world.syncs(), world.count());
+    // Nothing would come of a sync from here on.
+    world.close_gate();
+    journal.note_before_more(warned("2"));
+    block_on(journal.write(warned("3"))).unwrap();
+    // Both are in the file, by one write, and nothing else was done.
+    assert_eq!((world.syncs(), world.count()), (before.0, before.1 + 1));
+    assert_eq!(read(journal.dir()).unwrap().records.len(), 3);
+    world.open_gate();
+    block_on(journal.commit(warned("4"))).unwrap();
+    assert_eq!((world.syncs(), world.count()), (before.0 + 1, before.1 + 3));
+}
+
+#[test]
+fn what_nothing_follows_after_all_is_there_at_the_end() {
+    let root = tempdir().unwrap();
+    let journal = create(root.path(), Options::default());
+    let dir = journal.dir().to_owned();
+    journal.note_before_more(warned("2"));
+    drop(journal);
+    assert_eq!(read(&dir).unwrap().records.len(), 2);
+}
+
+#[test]
 fn a_listener_that_panics_leaves_nobody_waiting() {
     let root = tempdir().unwrap();
     let listener = Box::new(|record: &Arc<Record>| assert_eq!(record.seq, 1, "on purpose"));
@@ -119,6 +146,7 @@ fn after_close_everything_is_refused() {
     let journal = create(root.path(), Options::default());
     block_on(journal.close()).unwrap();
     journal.note(started(0));
+    assert!(matches!(block_on(journal.write(started(0))), Err(JournalError::Closed)));
     assert!(matches!(finish(&journal, 0, text("x")), Err(JournalError::Closed)));
     block_on(journal.close()).unwrap();
     assert_eq!(read(journal.dir()).unwrap().records.len(), 1);
