@@ -10,6 +10,7 @@
 
 mod calls;
 mod differences;
+mod drawn;
 mod graph;
 mod head;
 mod markup;
@@ -33,13 +34,13 @@ const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 /// The SHA-256 of the script, as the policy names it; a test holds it to the file.
 const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-     style-src 'unsafe-inline'; script-src 'sha256-IkiGR+ThIq+bsx3pMGJFmRQTnWi0p5fmLosMUq9MVVU='; base-uri 'none'; form-action 'none'\">";
+     style-src 'unsafe-inline'; script-src 'sha256-XEKPUVs5CHXIGMjqK77sY/zQBpE+ABnkiTV975iyZ30='; base-uri 'none'; form-action 'none'\">";
 
 /// What keeps the page up while it is served, and nothing else.
 const LIVE: &str = include_str!("html/live.js");
 /// The policy of a page that is served: it may also ask where it came from for news.
 pub const LIVE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; \
-     script-src 'sha256-IkiGR+ThIq+bsx3pMGJFmRQTnWi0p5fmLosMUq9MVVU=' 'sha256-naJSD/AcAcmVy75S9dRXz+p10jcYIoi4GUvEPnHVIU4='; base-uri 'none'; form-action 'none'";
+     script-src 'sha256-XEKPUVs5CHXIGMjqK77sY/zQBpE+ABnkiTV975iyZ30=' 'sha256-naJSD/AcAcmVy75S9dRXz+p10jcYIoi4GUvEPnHVIU4='; base-uri 'none'; form-action 'none'";
 
 /// What the sections share.
 struct Context<'a> {

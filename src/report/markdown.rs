@@ -1,12 +1,16 @@
 //! The results as Markdown, for a file or a comment (`--output markdown`, `report: {markdown: …}`).
 //!
-//! Invariant: what others wrote stands in code, where nothing in it is markup: no
+//! Invariant: what others wrote stands in code, or with everything escaped that would be markup: no
 //! HTML, no image, no link, no mention. A fence is longer than any run of backticks
 //! inside, so nothing gets out of it.
+
+mod drawn;
+mod prose;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::computed;
 use super::fold::{CallView, InstanceView, RunView, State};
 use super::sanitise;
 use super::style::Style;
@@ -30,15 +34,35 @@ pub fn within(view: &RunView, bytes: usize) -> String {
             return text;
         }
         if most == 0 {
-            // Between two calls, where no fence is open.
             let run = view.head.as_ref().map_or("RUN", |head| head.run.as_str());
             let rest = format!("\nThe rest does not fit here: `fanout show {run}`\n");
             let start = sanitise::prefix(&text, bytes.saturating_sub(rest.len()));
-            let kept = start.rfind("\n## ").and_then(|end| start.get(..=end)).unwrap_or_default();
-            return format!("{kept}{rest}");
+            return format!("{}{rest}", whole(start));
         }
     }
     String::new()
+}
+
+/// As much of the start of a document as ends between two lines where no fence and no fold is open.
+fn whole(start: &str) -> &str {
+    let (mut at, mut end, mut fence, mut folds) = (0, 0, 0, 0_usize);
+    for line in start.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        at += line.len();
+        let line = line.trim_start_matches(['>', ' ']).trim_end();
+        let ticks = line.len() - line.trim_start_matches('`').len();
+        match fence {
+            0 if ticks >= 3 => fence = ticks,
+            0 if line.starts_with("<details>") => folds += 1,
+            0 if line == "</details>" => folds = folds.saturating_sub(1),
+            0 => {}
+            open if ticks == open && line.len() == ticks => fence = 0,
+            _ => {}
+        }
+        if fence == 0 && folds == 0 {
+            end = at;
+        }
+    }
+    start.get(..end).unwrap_or_default()
 }
 
 fn document(view: &RunView, most: usize) -> String {
@@ -127,13 +151,16 @@ impl Document {
         }
         let _ = writeln!(self.out, "## Reconciliation\n");
         if let Some(failed) = failed {
-            self.instance(failed);
+            self.instance(failed, false);
         }
         if let Some(computed) = computed {
             if nobody_answered(view) {
                 let _ = writeln!(self.out, "Computed from no answers, because nobody answered:\n");
             }
-            self.fence(&computed.text, "");
+            match computed::of(&computed.result) {
+                Some(shown) => self.shown(&shown),
+                None => self.fence(&computed.text, ""),
+            }
         }
     }
 
@@ -150,11 +177,11 @@ impl Document {
                 let label = call.label(id.index).unwrap_or_default();
                 let _ = writeln!(self.out, "### `{id}` {}\n", code(label));
             }
-            self.instance(view);
+            self.instance(view, call.planned.kind == "reconcile");
         }
     }
 
-    fn instance(&mut self, view: &InstanceView) {
+    fn instance(&mut self, view: &InstanceView, is_step: bool) {
         let Some(outcome) = &view.outcome else {
             let _ = writeln!(self.out, "did not end\n");
             return;
@@ -167,7 +194,10 @@ impl Document {
             let _ = writeln!(self.out, "Standard error:\n");
             self.fence(&outcome.stderr, "");
         }
-        if !outcome.output.is_empty() {
+        let computed = outcome.output.json.as_deref().filter(|result| is_step && computed::is_known(result));
+        if let Some(shown) = computed.and_then(computed::of) {
+            self.shown(&shown);
+        } else if !outcome.output.is_empty() {
             self.fence(&outcome.output.text, if outcome.output.json.is_some() { "json" } else { "" });
         }
     }
@@ -244,20 +274,30 @@ fn code(text: &str) -> String {
     }
 }
 
-/// One line of the plan's own text, with everything that would be markup escaped.
+/// One line of text, with everything escaped that would be markup, a mention or a link.
 fn escape(text: &str) -> String {
+    /// A character between is all that keeps what is looked for after rendering from being found.
+    const BETWEEN: char = '\u{2060}';
+    let line = one_line(text);
+    let number = line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let mut out = String::new();
-    for c in one_line(text).chars() {
+    for (at, c) in line.char_indices() {
+        let rest = line.get(at..).unwrap_or_default();
+        let ends_number = at > 0 && at + number == line.len();
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '#' | '|' | '~' | '$' => {
-                out.push('\\');
-                out.push(c);
+            '#' => out.extend(['\\', c, BETWEEN]),
+            '@' => out.extend([c, BETWEEN]),
+            ':' if rest.starts_with("://") => out.extend([c, BETWEEN]),
+            '.' if line.get(..at).is_some_and(|before| before.to_ascii_lowercase().ends_with("www")) => {
+                out.extend([BETWEEN, c]);
             }
-            // Mentions are looked for after rendering: only a character between breaks them.
-            '@' => out.push_str("@\u{2060}"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '|' | '~' | '$' => out.extend(['\\', c]),
+            // At the start of a line these begin a list or make a heading of the one before.
+            '-' | '+' | '=' if at == 0 => out.extend(['\\', c]),
+            '.' | ')' if ends_number => out.extend(['\\', c]),
             c => out.push(c),
         }
     }
@@ -283,6 +323,75 @@ mod tests {
         assert!(text.contains(&format!("\n``````\n{hostile}\n``````\n")), "{text}");
     }
 
+    /// What GitHub would make of a document that is neither text nor code nor of ours.
+    fn strange(document: &str) -> Vec<String> {
+        use pulldown_cmark::{Event, Options, Parser, Tag};
+        let ours = |html: &str| html.starts_with("<details><summary>") || html.trim() == "</details>";
+        let mut in_code = 0;
+        let mut found = Vec::new();
+        for event in Parser::new_ext(document, Options::all()) {
+            match event {
+                Event::Start(Tag::CodeBlock(_)) => in_code += 1,
+                Event::End(pulldown_cmark::TagEnd::CodeBlock) => in_code -= 1,
+                Event::Html(html) if ours(&html) => {}
+                Event::Html(html) | Event::InlineHtml(html) => found.push(html.to_string()),
+                Event::Start(tag @ (Tag::Link { .. } | Tag::Image { .. })) => found.push(format!("{tag:?}")),
+                Event::Text(text) if in_code == 0 => {
+                    let leads = ["://", "www.", "@all", "#12"].iter().any(|lead| text.contains(lead));
+                    found.extend(leads.then(|| text.to_string()));
+                }
+                Event::InlineMath(text) | Event::DisplayMath(text) | Event::FootnoteReference(text) => {
+                    found.push(text.to_string());
+                }
+                Event::Start(_)
+                | Event::End(_)
+                | Event::Text(_)
+                | Event::Code(_)
+                | Event::SoftBreak
+                | Event::HardBreak
+                | Event::Rule
+                | Event::TaskListMarker(_) => {}
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn whatever_a_strategy_computed_from_hostile_answers_is_text_or_code() {
+        let hostile = [
+            "<img src=x onerror=alert(1)> ![x](http://e/?q) [y](http://e) @all #12 www.e.example",
+            "```\n</details><b>x</b>\n````\n@all https://e.example\n| a | b |\n- #12\n> ~~~",
+            "`</summary><script>` \\` | \\| `|` <!-- @all",
+            "# h\n\n1. [x]: http://e\n\n***\n<details>\n\n| <b> |\n|-|\n| `a|b` |\n\n&lt;b&gt; \\<b>",
+            "\u{202e}<b>\n\n    <script>\n\n<http://e.example> <a@b.example> $$x$$ ==\n==",
+        ];
+        for evil in hostile {
+            assert!(!strange(evil).is_empty(), "it would be strange as it is: {evil}");
+            for result in computed::sample::results(evil) {
+                let mut script = Script::new("p", &["a", "b"]);
+                script.start("a").ok("a", evil).reconciled(result, evil).finish(true, &[]);
+                let document = render(&RunView::of(&script.records));
+                assert_eq!(strange(&document), Vec::<String>::new(), "{document}");
+                let lines = |start: &str| document.lines().filter(|line| line.starts_with(start)).count();
+                assert_eq!(lines("<details><summary>"), lines("</details>") - lines("</details><b>"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_comment_has_room_for_any_result() {
+        let long = "a finding in many words | with `marks`\n".repeat(400);
+        for result in computed::sample::results(&long) {
+            let mut script = Script::new("p", &["a"]);
+            script.start("a").ok("a", &long).reconciled(result, "").finish(true, &[]);
+            let view = RunView::of(&script.records);
+            for bytes in [COMMENT, 20_000] {
+                let text = within(&view, bytes);
+                assert!(text.len() <= bytes && text.contains("## Reconciliation"), "{}", text.len());
+            }
+        }
+    }
+
     #[test]
     fn what_does_not_fit_is_cut_and_says_so() {
         let ids: Vec<String> = (0..1000).map(|n| format!("call_{n}")).collect();
@@ -303,6 +412,12 @@ mod tests {
     #[test]
     fn names_and_causes_are_no_markup() {
         assert_eq!(escape("<b>*x*</b> [y](z)"), "&lt;b&gt;\\*x\\*&lt;/b&gt; \\[y\\](z)");
+        assert_eq!(
+            escape("@a #1 www.x.y https://z"),
+            "@\u{2060}a \\#\u{2060}1 www\u{2060}.x.y https:\u{2060}//z"
+        );
+        assert_eq!(escape("1. a 2. - b"), "1\\. a 2. - b");
+        assert_eq!([escape("- a"), escape("==="), escape("a|b")], ["\\- a", "\\===", "a\\|b"]);
         assert_eq!(code("a ``` b"), "````a ``` b````");
         assert_eq!(code("`x`"), "`` `x` ``");
     }

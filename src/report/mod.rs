@@ -8,10 +8,12 @@
 //!
 //! Live: `live` carries records to a thread that owns one of `progress` (a terminal),
 //! `plain` (lines) or `json_lines`. At the end: `results`, `result_json`, `result_yaml`, `markdown`,
-//! `html`, `junit`, `sarif`, `github`, `gitlab`. Elsewhere: `otel`, with the feature of that name. What may be shown at all passes
+//! `html`, `junit`, `sarif`, `github`, `gitlab`;
+//! `computed` says for all of them what there is to show of what the parent computed. Elsewhere: `otel`, with the feature of that name. What may be shown at all passes
 //! `redact` before; `prose` reads the Markdown of models.
 
 pub mod advice;
+mod computed;
 mod course;
 pub mod fold;
 pub mod folding;

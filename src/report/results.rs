@@ -6,7 +6,7 @@
 
 mod block;
 mod census;
-mod computed;
+mod drawn;
 mod page;
 mod parent;
 mod providers;
@@ -95,14 +95,14 @@ pub fn render_one(view: &RunView, name: &str, style: &Style) -> Option<String> {
 /// What a parent step computed, for the surface that `style` describes; `text` is the same for a
 /// surface that has no layout.
 pub fn render_computed(result: &serde_json::Value, text: &str, style: &Style) -> String {
-    let mut rows = computed::rows(result, text, style).join("\n");
+    let mut rows = drawn::rows(result, text, style).join("\n");
     rows.push('\n');
     rows
 }
 
 /// Two texts beside each other with what differs marked, in rows; a unified diff where it is too narrow.
 pub fn render_beside(names: [&str; 2], texts: [&str; 2], style: &Style) -> Vec<String> {
-    computed::beside(names, texts, style)
+    drawn::beside(names, texts, style)
 }
 
 #[cfg(test)]

@@ -18,8 +18,18 @@ fn shown(folder: &Folder, color: bool) -> String {
     all.replace('\x1b', "<esc>")
 }
 
+/// The part of the Markdown report about it.
+fn in_markdown(folder: &Folder) -> String {
+    folder.run(&["report", "--format", "markdown", "-o", "report.md"]).expect_code(0);
+    let report = folder.read("report.md");
+    let from = report.find("## Reconciliation\n").expect("the parent's step is in the report");
+    let rest = &report[from..];
+    rest[3..].split("\n## ").next().unwrap().trim_end().to_owned()
+}
+
 fn look(name: &str, folder: &Folder, code: i32, plan: &str) {
     folder.run(&["run", plan]).expect_code(code);
+    insta::assert_snapshot!(format!("{name}_markdown"), in_markdown(folder));
     insta::assert_snapshot!(name, shown(folder, false));
     insta::assert_snapshot!(format!("{name}_color"), shown(folder, true));
 }

@@ -6,6 +6,7 @@ use similar::{ChangeTag, TextDiff};
 use super::markup::{Attr, Html, class};
 use super::{Context, fold, section};
 use crate::id::{CallId, InstanceId};
+use crate::report::computed as shown;
 use crate::report::fold::RunView;
 use crate::report::sanitise::prefix;
 
@@ -72,10 +73,14 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     });
 }
 
-/// The results that the parent's last step compared; else those that no other call needs.
+/// The results that the parent's last step read; else those that no other call needs. None where
+/// a comparison shows them beside each other already.
 fn results(view: &RunView) -> Vec<Result<'_>> {
     let step = CallId::parent_step();
     let computed = view.reconciled.iter().find(|computed| computed.step == step);
+    if computed.is_some_and(|computed| shown::stand_side_by_side(&computed.result)) {
+        return Vec::new();
+    }
     let named = computed.map(|computed| named(&computed.result)).unwrap_or_default();
     let needed: std::collections::HashSet<&CallId> =
         view.calls.iter().flat_map(|call| &call.planned.needs).collect();

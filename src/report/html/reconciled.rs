@@ -2,17 +2,20 @@
 
 use serde_json::{Map, Value};
 
+use super::drawn::Drawn;
 use super::markup::{Attr, Html, class};
 use super::{Context, fold, section, value};
 use crate::id::CallId;
 use crate::outcome::Outcome;
+use crate::report::computed;
 use crate::report::fold::ReconciledView;
 
 /// Conflicts shown one by one.
 const CONFLICTS: usize = 100;
 
 /// The strategy's own figures that a reader gets another way: beside it, above it, or not at all.
-const ELSEWHERE: [&str; 6] = ["strategy", "conflicts", "diff", "similarity", "results", "text"];
+const ELSEWHERE: [&str; 8] =
+    ["strategy", "conflicts", "diff", "similarity", "results", "text", "patch", "answer"];
 
 /// True when there is something to say.
 pub(super) fn has(context: &Context<'_>) -> bool {
@@ -41,38 +44,39 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         let (last, steps): (Vec<_>, Vec<_>) =
             context.view.reconciled.iter().partition(|computed| computed.step == CallId::parent_step());
         for computed in last {
-            step(html, context, computed);
+            step(html, &Drawn { context, heading: "h3" }, computed);
         }
         for computed in steps {
-            html.leaf("h3", "", computed.step.as_str());
-            step(html, context, computed);
+            html.leaf("h3", "step-name", computed.step.as_str());
+            step(html, &Drawn { context, heading: "h4" }, computed);
         }
         questions(html, context);
         notifications(html, context);
     });
 }
 
-fn step(html: &mut Html, context: &Context<'_>, computed: &ReconciledView) {
-    html.tag("p", &[], |html| {
-        html.text("Strategy ");
-        html.leaf("b", "", computed.strategy());
-        let conflicts = computed.conflicts().len();
-        html.text(match conflicts {
-            0 => ", no conflicts.",
-            _ => ".",
-        });
-    });
-    conflicts(html, context, computed.conflicts());
-    // What `collect` collects stands below, call by call.
-    if computed.strategy() != "collect" && !computed.text.trim().is_empty() {
-        html.leaf("pre", "answer", &computed.text);
+fn step(html: &mut Html, drawn: &Drawn<'_>, step: &ReconciledView) {
+    let context = drawn.context;
+    match computed::of(&step.result) {
+        Some(shown) => drawn.shown(html, step.strategy(), &shown),
+        None => {
+            html.tag("p", &[], |html| {
+                html.text("Strategy ");
+                html.leaf("b", "", step.strategy());
+            });
+            conflicts(html, context, step.conflicts());
+            // What `collect` collects stands below, call by call.
+            if step.strategy() != "collect" && !step.text.trim().is_empty() {
+                html.leaf("pre", "answer", &step.text);
+            }
+            computed::absent(&step.result).iter().for_each(|part| drawn.part(html, part));
+        }
     }
-    if let Some(fields) = computed.result.as_object() {
+    if let Some(fields) = step.result.as_object() {
         let own = fields.iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()));
         let own: Map<String, Value> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
         if own.keys().any(|name| name != "census") {
-            let merged = own.contains_key("items");
-            fold(html, "Who said what, as data", merged, |html| {
+            fold(html, "All of it, as data", false, |html| {
                 value::write(html, &context.names, &Value::Object(own));
             });
         }

@@ -25,6 +25,21 @@
       for (const call of all('.call')) if (!call.hidden && 'open' in call) call.open = open;
     });
   }
+  document.documentElement.classList.add('scripted');
+  addEventListener('submit', (event) => { if (event.target.matches('.finder')) event.preventDefault(); });
+  addEventListener('input', (event) => {
+    const form = event.target.closest('.finder');
+    if (!form) return;
+    const words = event.target.value.toLowerCase().split(' ').filter(Boolean);
+    const rows = [...form.nextElementSibling.querySelectorAll('tbody')][0].rows;
+    let shown = 0;
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      shown += !row.hidden;
+    }
+    form.querySelector('output').textContent = shown === rows.length ? '' : shown + ' of ' + rows.length;
+  });
   const reveal = () => {
     const target = location.hash && at(location.hash.slice(1));
     for (let up = target; up; up = up.parentElement) {

@@ -59,6 +59,7 @@ fn assert_inert(page: &str) {
         "pre",
         "code",
         "table",
+        "caption",
         "colgroup",
         "col",
         "thead",
@@ -190,6 +191,52 @@ fn nothing_of_five_hundred_hostile_outputs_becomes_markup() {
     assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;"), "the text itself is there");
     assert!(page.contains("<a href=\"http://evil/x.png\" rel="), "a link of the web is one");
     assert!(page.contains("<table><thead><tr><th>&lt;b&gt;</th>"), "a table is one");
+}
+
+#[test]
+fn whatever_a_strategy_computed_from_hostile_answers_is_text() {
+    for n in 0..40 {
+        for result in crate::report::computed::sample::results(&nasty(n)) {
+            let mut script = Script::new("p", &["a", "b", "step"]);
+            script.start("a").ok("a", "x").start("b").ok("b", "y").reconciled(result, &nasty(n + 1));
+            let page = render(&RunView::of(&script.finish(true, &[]).records));
+            assert_inert(&page);
+            assert!(page.contains("<p class=\"facts\">"), "{n}: it has parts of its own");
+        }
+    }
+}
+
+#[test]
+fn a_result_that_lacks_a_part_has_a_page_all_the_same() {
+    for result in crate::report::computed::sample::results("x") {
+        for key in result.as_object().unwrap().keys() {
+            for instead in [serde_json::Value::Null, serde_json::json!([3]), serde_json::json!({"x": [{}]})] {
+                let mut broken = result.clone();
+                broken[key] = instead;
+                let mut script = Script::new("p", &["a"]);
+                script.reconciled(broken, "text").finish(true, &[]);
+                assert_inert(&render(&RunView::of(&script.records)));
+                crate::report::markdown::render(&RunView::of(&script.records));
+            }
+        }
+    }
+}
+
+#[test]
+fn who_is_named_leads_to_the_call() {
+    let mut script = Script::new("p", &["graph", "history"]);
+    script.start("graph").ok("graph", "x").start("history").ok("history", "y");
+    let result = serde_json::json!({
+        "strategy": "synthesize", "census": {"asked": 2, "answered": 2}, "conflicts": [],
+        "answer": "It **broke** [graph; history], see [nobody] and [1].",
+        "claims": [{"claim": "it `broke`", "cites": [{"call": "history", "quote": "a < b"}]}],
+    });
+    let page = render(&RunView::of(&script.reconciled(result, "").finish(true, &[]).records));
+    let links = "It <strong>broke</strong> [<a href=\"#c0\">graph</a>; <a href=\"#c1\">history</a>], see [nobody] and [1].";
+    assert!(page.contains(links), "{page}");
+    let cite =
+        "it <code>broke</code><ul><li><a href=\"#c1\">history</a>: <span class=\"quoted\">“a &lt; b”</span>";
+    assert!(page.contains(cite), "{page}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl Blocks<'_> {
     fn computed<'o>(&self, id: &InstanceId, outcome: &'o Outcome) -> Option<&'o Value> {
         let computed = outcome.output.json.as_deref()?;
         let is_step = |call: &CallView| *call.id() == id.call && call.planned.kind == "reconcile";
-        (super::computed::is_known(computed) && self.calls.iter().any(is_step)).then_some(computed)
+        (crate::report::computed::is_known(computed) && self.calls.iter().any(is_step)).then_some(computed)
     }
 
     /// What was said and done on the way, one line for each answer and each tool.

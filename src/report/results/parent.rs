@@ -88,7 +88,7 @@ pub(super) fn computed(
     rest: &str,
 ) {
     let style = Style { width: page.style.width.saturating_sub(indent), ..*page.style };
-    let rows = super::computed::rows(result, text, &style);
+    let rows = super::drawn::rows(result, text, &style);
     let shown = if rows.len() <= lines.saturating_add(1) { rows.len() } else { lines };
     for row in rows.iter().take(shown) {
         page.line(&format!("{}{row}", " ".repeat(indent)));

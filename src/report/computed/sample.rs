@@ -1,12 +1,9 @@
-//! Layouts hold whatever the results hold.
+//! Results of every strategy, for the tests of all that draw them.
 
 use serde_json::{Value, json};
 
-use super::*;
-
-/// A result of each strategy that has a layout, with text that would break a terminal.
-fn results() -> Vec<Value> {
-    let evil = "\u{1b}[2J\u{1b}]0;x\u{7}\r\n── ✓ fake\t国国 a_word_that_is_longer_than_most_columns_are_wide_and_goes_on";
+/// A result of each strategy, of two or more shapes, with a text of a stranger's wherever one can stand.
+pub(in crate::report) fn results(evil: &str) -> Vec<Value> {
     let census = json!({
         "asked": 4, "answered": 2, "names": {"a": evil},
         "missing": [{"call": "c", "status": "timed_out", "cause": {"code": "timeout", "message": evil}}],
@@ -32,7 +29,13 @@ fn results() -> Vec<Value> {
     let item = json!({
         "item": {"t": evil}, "place": evil, "words": evil, "by": ["a", "b"],
         "conflicts": [{"pointer": "/x", "sides": sides}],
+        "members": [{"by": "a", "at": 0, "item": {"t": evil}}, {"by": "b", "at": 1, "item": evil}],
     });
+    let many: Vec<Value> =
+        (0..8).map(|n| json!({"size": 1, "by": [format!("g{n}")], "value": {"x": n, "y": evil}})).collect();
+    let texts: Vec<Value> = (0..8)
+        .map(|n| json!({"size": 1, "by": [format!("g{n}")], "value": format!("{n}\n{evil}")}))
+        .collect();
     let of = |strategy: &str, own: Value| {
         let mut whole =
             json!({"strategy": strategy, "census": census, "conflicts": conflicts, "decisions": decisions});
@@ -45,6 +48,13 @@ fn results() -> Vec<Value> {
         of("compare", json!({"groups": groups, "similarity": similarity, "differences": {"lines": spread}})),
         of("compare", json!({"groups": groups, "similarity": similarity, "differences": {"items": spread}})),
         of("compare", json!({"groups": groups, "similarity": similarity, "differences": {"fields": fields}})),
+        of("compare", json!({"groups": many, "similarity": similarity, "differences": {"fields": fields}})),
+        of(
+            "compare",
+            json!({"groups": texts, "similarity": {"by": evil, "matrix": [[1.0, 0.5, 0.1]]}, "differences": {"lines": spread}}),
+        ),
+        of("command", json!({"text": evil, "more": [evil]})),
+        of("command", json!({"found": [evil], "by": {evil: evil}})),
         of(
             "vote",
             json!({
@@ -82,67 +92,9 @@ fn results() -> Vec<Value> {
         of(
             "synthesize",
             json!({
-                "answer": "short", "claims": [{"claim": evil, "cites": [{"call": "a", "quote": evil}, {"call": "b"}]}],
+                "answer": format!("# {evil}\n\nso [a] and [b; {evil}]\n\n{evil}"), "claims": [{"claim": evil, "cites": [{"call": "a", "quote": evil}, {"call": "b"}]}],
                 "unresolved": [evil], "asked": {"agent": evil}, "read": {"left_out_bytes": 7},
             }),
         ),
     ]
-}
-
-fn style(width: usize, fancy: bool) -> Style {
-    Style { width, color: fancy, unicode: fancy, ..Style::plain() }
-}
-
-#[test]
-fn every_layout_fits_every_width_and_lets_nothing_through_that_a_terminal_obeys() {
-    for result in results() {
-        for width in [30, 40, 60, 80, 133, 200] {
-            for row in rows(&result, "no layout", &style(width, true)) {
-                let plain = console::strip_ansi_codes(&row);
-                assert!(console::measure_text_width(&plain) <= width, "{width}: {row}\n{result:#}");
-                assert!(!plain.chars().any(char::is_control), "{row:?}");
-            }
-            let text = rows(&result, "no layout", &style(width, false)).join("\n");
-            assert!(!text.contains("no layout"), "{result}");
-            assert!(!text.contains('\u{1b}'), "{text}");
-        }
-    }
-}
-
-#[test]
-fn a_result_that_lacks_a_part_is_shown_without_it() {
-    fn without(value: &Value, path: &str, found: &mut Vec<String>) {
-        let children: Vec<(String, &Value)> = match value {
-            Value::Object(map) => map.iter().map(|(key, value)| (format!("{path}/{key}"), value)).collect(),
-            Value::Array(list) => {
-                list.iter().enumerate().map(|(at, value)| (format!("{path}/{at}"), value)).collect()
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
-        };
-        for (path, child) in children {
-            without(child, &path, found);
-            found.push(path);
-        }
-    }
-    for result in results() {
-        let mut paths = Vec::new();
-        without(&result, "", &mut paths);
-        for path in paths {
-            for instead in [Value::Null, json!([]), json!({}), json!(-1), json!("x")] {
-                let mut broken = result.clone();
-                if let Some(part) = broken.pointer_mut(&path) {
-                    *part = instead;
-                }
-                assert!(!rows(&broken, "no layout", &style(60, false)).is_empty(), "{path}");
-            }
-        }
-    }
-}
-
-#[test]
-fn what_has_no_layout_stands_as_its_text() {
-    let told = rows(&json!({"strategy": "mine"}), "what it said\n  and more", &style(40, false));
-    assert_eq!(told, ["what it said", "  and more"]);
-    let told = rows(&json!({"strategy": "vote", "questions": []}), "empty", &style(40, false));
-    assert_eq!(told, ["empty"]);
 }

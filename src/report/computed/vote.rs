@@ -1,55 +1,40 @@
-//! A vote: what is undecided first, then each question with its tally as bars and who abstained.
+//! A vote: what is undecided first, then each question with its tally and who abstained.
 
 use serde_json::Value;
 
-use super::bars::{self, Choice};
-use super::{Told, conflicts, counted, list, more, number, share, shown, string};
-use crate::report::results::page::Page;
+use super::part::{Choice, Part, Question, Shown, Sign};
+use super::{Told, counted, list, number, said, share, shown as text, size, string};
 use crate::report::style::Tone;
 
-/// Choices listed of one question.
-const CHOICES: usize = 12;
-/// Questions listed.
-const QUESTIONS: usize = 40;
-
-pub(super) fn write(page: &mut Page<'_>, told: &Told<'_>) -> bool {
+pub(super) fn shown<'v>(told: &Told<'v>) -> Option<Shown<'v>> {
     let questions = list(told.result, "questions");
     if questions.is_empty() {
-        return false;
+        return None;
     }
     let mut facts = vec![(None, string(told.result, "rule").to_owned())];
-    facts.extend(conflicts(told));
-    told.headline(page, facts);
+    facts.extend(told.conflicts());
     let (open, won): (Vec<&Value>, Vec<&Value>) =
         questions.iter().partition(|question| string(question, "outcome") != "won");
-    for question in open.iter().chain(&won).take(QUESTIONS) {
-        self::question(page, told, question);
-    }
-    more(page, 0, questions.len(), QUESTIONS, "question");
-    weights(page, told);
-    true
+    let all = open.iter().chain(&won).map(|question| self::question(told, question)).collect();
+    let parts = [Part::Questions(all)].into_iter().chain(weights(told)).collect();
+    Some(Shown { facts: told.facts(facts), parts })
 }
 
-fn question(page: &mut Page<'_>, told: &Told<'_>, question: &Value) {
-    page.blank();
+fn question(told: &Told<'_>, question: &Value) -> Question {
     let won = string(question, "outcome") == "won";
-    let (tone, mark) = if won { (Tone::Good, page.style.pick("✓", "+")) } else { (Tone::Warn, "!") };
     let pointer = string(question, "pointer");
     let subject = if pointer.is_empty() { String::new() } else { format!("{pointer}: ") };
-    page.entry(0, tone, mark, &format!("{subject}{}", sentence(question)));
-
     let tally = list(question, "tally");
-    let choices: Vec<Choice> =
-        tally.iter().take(CHOICES).map(|choice| self::choice(told, question, choice, tally.len())).collect();
-    bars::write(page, 2, &choices);
-    more(page, 2, tally.len(), CHOICES, "choice");
-    if !list(question, "abstained").is_empty() {
-        let who = told.names(question.get("abstained"));
-        page.sentence(2, 2, Some(Tone::Warn), &format!("abstained: {who}"));
-    }
-    if let Some(agreement) = question.get("agreement").and_then(Value::as_f64) {
-        let text = format!("the rankings agree on {:.0} % of all pairs", agreement * 100.0);
-        page.sentence(2, 2, Some(Tone::Dim), &text);
+    let notes = question.get("agreement").and_then(Value::as_f64).map(|agreement| {
+        (Some(Tone::Dim), format!("the rankings agree on {:.0} % of all pairs", agreement * 100.0))
+    });
+    Question {
+        sign: if won { Sign::Good } else { Sign::Open },
+        text: format!("{subject}{}", sentence(question)),
+        choices: tally.iter().map(|choice| self::choice(told, question, choice, tally.len())).collect(),
+        abstained: told.who(question.get("abstained")),
+        silence: if pointer.is_empty() { "" } else { ", with nothing there" },
+        notes: notes.into_iter().collect(),
     }
 }
 
@@ -79,21 +64,20 @@ fn choice(told: &Told<'_>, question: &Value, choice: &Value, of: usize) -> Choic
         (false, true) => Some(Tone::Warn),
         (false, false) => None,
     };
-    Choice { value: shown(value), tone, share, figure, who: told.names(choice.get("by")) }
+    Choice { value: text(value), tone, share, figure, who: told.who(choice.get("by")) }
 }
 
 /// What a question came to, without its subject.
 fn sentence(question: &Value) -> String {
     let tally = list(question, "tally");
-    let votes = usize::try_from(number(question, "votes")).unwrap_or(usize::MAX);
-    let value = |choice: &Value| choice.get("value").map(shown).unwrap_or_default();
+    let votes = size(question, "votes");
     let first = tally.first();
-    let leader = first.map(value).unwrap_or_default();
+    let leader = said(first.and_then(|choice| choice.get("value")));
     let lead = first.map_or(0, |choice| number(choice, "votes"));
     let of = format!("{lead} of {}", counted(votes, "vote"));
     match string(question, "outcome") {
         "won" => {
-            let winner = question.get("winner").map(shown).unwrap_or_default();
+            let winner = said(question.get("winner"));
             let winning = tally.iter().find(|choice| choice.get("value") == question.get("winner"));
             let with = match winning {
                 Some(one) if one.get("wins").is_some() => {
@@ -116,7 +100,7 @@ fn sentence(question: &Value) -> String {
             format!("{winner} wins: {with}{tie}{sure}")
         }
         "tied" => {
-            let tied: Vec<String> = list(question, "tied").iter().take(4).map(shown).collect();
+            let tied: Vec<String> = list(question, "tied").iter().take(4).map(text).collect();
             format!("a tie between {}", tied.join(" and "))
         }
         "no_majority" => format!("no majority: {leader} leads with {of}"),
@@ -127,25 +111,23 @@ fn sentence(question: &Value) -> String {
 }
 
 /// What each vote weighs, and how good weights that were learned are.
-fn weights(page: &mut Page<'_>, told: &Told<'_>) {
-    let Some(weights) = told.result.get("weights").and_then(Value::as_object) else { return };
-    page.blank();
-    let all: Vec<String> = weights
-        .iter()
-        .map(|(call, weight)| {
-            let name = told.name(&Value::from(call.as_str()));
-            format!("{name} {:.2}", weight.as_f64().unwrap_or_default())
-        })
-        .collect();
-    page.sentence(0, 2, None, &format!("A vote weighs: {}", all.join(", ")));
+fn weights<'v>(told: &Told<'v>) -> Option<Part<'v>> {
+    let weights = told.result.get("weights").and_then(Value::as_object)?;
+    let all = weights.iter().map(|(call, weight)| {
+        let name = told.name(Some(&Value::from(call.as_str()))).name;
+        format!("{name} {:.2}", weight.as_f64().unwrap_or_default())
+    });
+    let all: Vec<String> = all.collect();
+    let mut notes = vec![(None, format!("A vote weighs: {}", all.join(", ")))];
     if let Some(learned) = told.result.get("learned") {
         let text = format!(
             "Learned from {} of {}: right on {:.0} %, confidence off by {:.1} points on average",
-            counted(usize::try_from(number(learned, "rows")).unwrap_or(usize::MAX), "question"),
+            counted(size(learned, "rows"), "question"),
             string(learned, "from"),
             share(learned, "accuracy") * 100.0,
             share(learned, "calibration_error") * 100.0
         );
-        page.sentence(0, 2, Some(Tone::Dim), &text);
+        notes.push((Some(Tone::Dim), text));
     }
+    Some(Part::Notes(notes))
 }

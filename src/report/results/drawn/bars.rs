@@ -1,19 +1,9 @@
 //! Choices under each other: what, a bar for how much speaks for it, the figure, who.
 
 use super::cell::{Cell, row};
+use crate::report::computed::part::Choice;
 use crate::report::results::page::Page;
 use crate::report::style::Tone;
-
-/// One choice.
-pub(super) struct Choice {
-    pub(super) value: String,
-    pub(super) tone: Option<Tone>,
-    /// 0 to 1.
-    pub(super) share: f64,
-    /// `3`, `3 (2.41)`.
-    pub(super) figure: String,
-    pub(super) who: String,
-}
 
 /// Columns that the names beside a bar get, if they need as many.
 const LEAST_WHO: usize = 16;
@@ -23,9 +13,11 @@ const LEAST_LEFT: usize = 12;
 /// A value of so few columns never stands above its bar.
 const SHORT: usize = 8;
 
-/// Writes the choices, the columns under each other.
-pub(super) fn write(page: &mut Page<'_>, indent: usize, choices: &[Choice]) {
+/// Writes the first choices, the columns under each other.
+pub(super) fn write(page: &mut Page<'_>, indent: usize, choices: &[Choice], most: usize) {
     let style = page.style;
+    let choices = choices.get(..most.min(choices.len())).unwrap_or_default();
+    let names: Vec<String> = choices.iter().map(|choice| choice.who.text()).collect();
     let room = style.width.saturating_sub(indent).min(140);
     let bar = match room {
         100.. => 24,
@@ -38,10 +30,10 @@ pub(super) fn write(page: &mut Page<'_>, indent: usize, choices: &[Choice]) {
     let rest = room.saturating_sub(bar + figure + 6);
     let widest = cells.iter().map(Cell::columns).max().unwrap_or(0);
     // A long value stands above its bar rather than in a narrow column.
-    let who = choices.iter().map(|choice| choice.who.chars().count()).max().unwrap_or(0).min(LEAST_WHO);
+    let who = names.iter().map(|who| who.chars().count()).max().unwrap_or(0).min(LEAST_WHO);
     let above = widest > SHORT && widest > rest.saturating_sub(who).min(rest * 3 / 5);
     let value = if above { 0 } else { widest };
-    for (choice, cell) in choices.iter().zip(cells) {
+    for ((choice, cell), who) in choices.iter().zip(cells).zip(&names) {
         let length = ((choice.share.clamp(0.0, 1.0) * bar as f64).round() as usize).min(bar);
         let mut drawn =
             Cell::line(Some(choice.tone.unwrap_or(Tone::Info)), &style.pick("█", "#").repeat(length), style);
@@ -57,7 +49,7 @@ pub(super) fn write(page: &mut Page<'_>, indent: usize, choices: &[Choice]) {
         }
         let used: usize = cells.iter().map(|(_, width)| width + 2).sum();
         let left = (room + indent).saturating_sub(start + used);
-        let who = Cell::line(None, &choice.who, style);
+        let who = Cell::line(None, who, style);
         if left >= who.columns().min(LEAST_LEFT) {
             cells.push((who, left));
             row(page, start, "  ", &cells);
