@@ -20,6 +20,9 @@ const APART: usize = 12;
 ///
 /// Empty for none. `color` adds ANSI styles.
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
+    if diagnostics.is_empty() {
+        return String::new();
+    }
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
     sorted.sort_by_key(|diagnostic| (diagnostic.at.file, diagnostic.at.start, diagnostic.severity));
     let lines: Vec<Lines<'_>> = sources.files.iter().map(|(_, text)| Lines::new(text)).collect();

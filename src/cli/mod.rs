@@ -45,6 +45,7 @@ pub mod signals;
 mod telemetry;
 pub mod terminal;
 pub mod test;
+mod threads;
 pub mod told;
 
 use std::process::ExitCode;

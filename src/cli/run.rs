@@ -13,7 +13,7 @@ use super::load::{self, Loading, Ready};
 use super::terminal::Terminal;
 use super::{
     Complaint, confined, detach, earlier, exit, kill_at, limit, open_files, past, replay, report, secrets,
-    select, signals, told,
+    select, signals, threads, told,
 };
 use crate::agent::{Agents, Surroundings};
 use crate::event::{Event, FORMAT, PlannedCall, RunStarted};
@@ -137,7 +137,7 @@ pub fn go(
     terminal: &Terminal,
 ) -> Result<u8, Complaint> {
     let room = open_files::room(&ready.plan, process::raise_open_files());
-    let runtime = runtime().map_err(no_thread)?;
+    let runtime = threads::of(&ready.plan).map_err(no_thread)?;
     if !how.quiet {
         terminal.err(&super::doctor::proxies(&ready.plan));
     }
@@ -287,12 +287,6 @@ pub fn go(
         Ok(()) | Err(_) if code == 0 && !reported => Ok(exit::STORAGE),
         Ok(()) | Err(_) => Ok(code),
     }
-}
-
-/// What a run works on. Its calls are worked on by these threads: each has as much room for deep values
-/// as a program's first one.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build()
 }
 
 /// The system gives no more threads.

@@ -4,8 +4,6 @@
 //! takes tens of milliseconds and as many MiB, is read when the first price is asked for that
 //! may be in it, or when somebody [prepares](prepare) for that.
 
-use std::net::IpAddr;
-
 use genai_prices::{Calculator, PriceRequest, UsageKey};
 
 use crate::outcome::Usage;
@@ -46,7 +44,7 @@ pub fn may_be_listed(provider: &Provider) -> bool {
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     // A list is of those who sell to everybody; they have names, and no local ones.
-    let is_number = name.starts_with('[') || name.parse::<IpAddr>().is_ok();
+    let is_number = name.starts_with('[') || name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     !is_number && name.contains('.') && !name.ends_with(".localhost") && !name.ends_with(".local")
 }
 

@@ -24,6 +24,16 @@ impl Wrote {
         new
     }
 
+    /// The places of the keys that were written.
+    fn indices(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros() as usize);
+            left &= left.wrapping_sub(1);
+            next
+        })
+    }
+
     /// True for a key that was written, by its place in the record's keys.
     pub(crate) fn has(self, index: usize) -> bool {
         self.0 & (1 << index) != 0
@@ -47,7 +57,8 @@ pub(super) trait Record: Default {
     fn fill(&mut self, defaults: &Self);
     /// True for a key that was written, even if its value could not be read.
     fn wrote(&self, key: &str) -> bool {
-        Self::KEYS.iter().position(|known| *known == key).is_some_and(|index| self.written().has(index))
+        // Of all that could be written, few keys are: those are gone through.
+        self.written().indices().any(|index| Self::KEYS.get(index) == Some(&key))
     }
     /// Where a key and its value stand, if it was written and could be read.
     fn places(&self, key: &str) -> Option<(Span, Span)>;

@@ -52,9 +52,12 @@ pub(super) fn entry(pid: Pid) -> Option<Entry> {
 pub(super) fn now() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {
-        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let (seconds, nanos) = (u64::try_from(since.tv_sec).ok()?, u64::try_from(since.tv_nsec).ok()?);
-        let per_second = rustix::param::clock_ticks_per_second();
+        use nix::time::{ClockId, clock_gettime};
+        use nix::unistd::{SysconfVar, sysconf};
+
+        let since = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
+        let (seconds, nanos) = (u64::try_from(since.tv_sec()).ok()?, u64::try_from(since.tv_nsec()).ok()?);
+        let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
         Some(seconds * per_second + nanos * per_second / 1_000_000_000)
     }
     #[cfg(not(target_os = "linux"))]

@@ -26,6 +26,7 @@ mod confine;
 mod crew;
 mod ended;
 mod instance;
+mod key;
 mod kit;
 mod level;
 mod output;

@@ -6,16 +6,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cached::inputs;
+use super::key;
 use super::level::{Level, Local};
 use crate::id::ContentKey;
 use crate::outcome::Cause;
 use crate::plan::template::{Destination, RenderError, Rendered, Scope};
 use crate::plan::workspace::Isolation;
 use crate::plan::{
-    Action, Agent, AgentKind, Cache, Call, Check, Command, CommandAgent, Computed, ModelAgent, Plan, Sandbox,
+    Action, Agent, AgentKind, Cache, Call, Command, CommandAgent, Computed, ModelAgent, Plan, Sandbox,
 };
 
 /// What is to be done.
@@ -123,7 +124,7 @@ impl Job {
             }
             Action::Reconcile(_) => Work::Reconcile,
         };
-        let key = key(level, call, local, &work, &place);
+        let key = key::of(level, call, local, &work, &place);
         // What the work is does not depend on where its own workspace happens to be.
         let own = local.own.as_ref().and_then(|own| own.inside(&place.cwd));
         let place = Place { cwd: own.unwrap_or(place.cwd), ..place };
@@ -224,91 +225,4 @@ pub(crate) fn compute(value: &Computed, scope: &Scope) -> Result<Value, RenderEr
             Value::Array(values.iter().map(|value| compute(value, scope)).collect::<Result<_, _>>()?)
         }
     })
-}
-
-/// The content key: what the call is, its rendered inputs, who does it, the shape asked for, and
-/// what the calls it waited for came to.
-fn key(level: &Level, call: &Call, local: &Local, work: &Work, place: &Place) -> ContentKey {
-    let work = match work {
-        Work::Prompt { prompt, system, agent } => {
-            let mut who = match &agent.kind {
-                AgentKind::Model(model) => json!({
-                    "models": model.models.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                    "tools": model.tools,
-                    "max_turns": model.max_turns,
-                    "max_tokens": model.max_tokens,
-                    "temperature": model.temperature,
-                    "effort": model.effort,
-                }),
-                AgentKind::Command(command) => json!({
-                    "argv": command.argv,
-                    "model": command.model,
-                    "effort": command.effort,
-                    "max_turns": command.max_turns,
-                }),
-            };
-            if let (AgentKind::Command(CommandAgent { tools: Some(tools), .. }), Value::Object(who)) =
-                (&agent.kind, &mut who)
-            {
-                who.insert("tools".to_owned(), json!(tools));
-            }
-            json!({"prompt": prompt, "system": system, "agent": who})
-        }
-        Work::Run(program) => {
-            let stdin = program.stdin.as_deref().map(|bytes| ContentKey::of([bytes]));
-            json!({"run": program.argv, "variables": program.variables, "stdin": stdin})
-        }
-        Work::Ask { question, .. } => json!({"ask": question}),
-        Work::Plan { plan, vars } => json!({"plan": plan.file, "vars": vars}),
-        Work::Value(value) => json!({"value": value}),
-        Work::Stop { success, reason } => json!({"stop": success, "reason": reason}),
-        Work::Reconcile => json!("reconcile"),
-    };
-    let given: Vec<Value> = call
-        .needs
-        .iter()
-        .filter_map(|need| level.store.get(need.call))
-        .map(|result| {
-            let outputs = result.instances.iter().map(|instance| {
-                ContentKey::of([
-                    instance.outcome.output.text.as_bytes(),
-                    instance.outcome.status.as_str().as_bytes(),
-                ])
-            });
-            json!(outputs.collect::<Vec<_>>())
-        })
-        .collect();
-    let mut shape = json!({
-        "format": format!("{:?}", call.output.format),
-        "schema": call.output.schema,
-        "check": call.check.as_ref().map(|check| match check {
-            Check::Ask(question) => format!("?{}", question.source),
-            Check::Command(command) => source(command),
-        }),
-        "sandbox": call.sandbox.is_on().then_some(&call.sandbox),
-        "workspace": call.workspace.isolation.is_own().then(|| json!([
-            call.workspace.isolation.as_str(),
-            call.workspace.base.as_str(),
-            call.workspace.setup.as_ref().map(source),
-            call.workspace.copy,
-            call.workspace.protect,
-        ])),
-        "repeat": call.repeat.as_ref().map(|repeat| repeat.until.source.to_string()),
-        // Samples are told apart by nothing but their number.
-        "index": if local.item.is_none() { local.index } else { None },
-    });
-    if let (Some(session), Value::Object(shape)) = (&call.session, &mut shape) {
-        shape.insert("session".to_owned(), json!(session.name));
-    }
-    let relative = place.cwd.strip_prefix(&level.plan.dir).unwrap_or(&place.cwd);
-    let parts = json!([level.event_id(call), work, relative, place.env, shape, given]).to_string();
-    ContentKey::of([parts.as_bytes()])
-}
-
-/// A command as it is written.
-fn source(command: &Command) -> String {
-    match command {
-        Command::Shell(text) => text.source.to_string(),
-        Command::Argv(words) => words.iter().map(|word| word.source.as_ref()).collect::<Vec<_>>().join("\0"),
-    }
 }

@@ -50,9 +50,9 @@ const WORKLOADS: &[Workload] = &[
     },
     Workload { name: "streamed answers", plan: streamed, arguments: &["run", "plan.yaml"], most: 800.0 },
     Workload { name: "a chain of answers", plan: chain, arguments: &["run", "plan.yaml"], most: 790.0 },
-    Workload { name: "commands", plan: commands, arguments: &["run", "plan.yaml"], most: 770.0 },
+    Workload { name: "commands", plan: commands, arguments: &["run", "plan.yaml"], most: 415.0 },
     Workload { name: "a finished run again", plan: resumed, arguments: &["resume"], most: 600.0 },
-    Workload { name: "a plan with needs", plan: chain, arguments: &["validate", "plan.yaml"], most: 64.0 },
+    Workload { name: "a plan with needs", plan: chain, arguments: &["validate", "plan.yaml"], most: 54.0 },
 ];
 
 fn main() -> ExitCode {

@@ -130,11 +130,7 @@ fn merge_by_prompt(call: &Call, prompt: &Template, pasted: &[&Call], found: &mut
     if count < 2 {
         return;
     }
-    let text = outside_braces(&prompt.source).to_lowercase();
-    let words: Vec<&str> =
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let has = |stems: &[&str]| words.iter().any(|word| stems.iter().any(|stem| word.starts_with(stem)));
-    if words.len() <= MERGE_WORDS && has(MERGE) && !has(WORK) {
+    if only_merges(&prompt.source) {
         let ids: Vec<&str> = pasted.iter().map(|other| other.id.as_str()).collect();
         found.push(
             Diagnostic::warning(
@@ -151,13 +147,31 @@ fn merge_by_prompt(call: &Call, prompt: &Template, pasted: &[&Call], found: &mut
     }
 }
 
+/// Whether the words of a text ask for a merge and nothing else.
+fn only_merges(text: &str) -> bool {
+    // Every prompt that pastes something is asked: its words are looked at where they stand.
+    let begins = |word: &str, stems: &[&str]| {
+        stems.iter().any(|stem| word.get(..stem.len()).is_some_and(|start| start.eq_ignore_ascii_case(stem)))
+    };
+    let (mut count, mut merges) = (0, false);
+    for word in outside_braces(text).flat_map(|piece| piece.split(|c: char| !c.is_alphanumeric())) {
+        count += usize::from(!word.is_empty());
+        if count > MERGE_WORDS || begins(word, WORK) {
+            return false;
+        }
+        merges |= begins(word, MERGE);
+    }
+    merges
+}
+
 /// What stands between `{{ }}`, `{% %}` and `{# #}`.
 fn in_braces(text: &str) -> impl Iterator<Item = &str> {
     pieces(text).filter_map(|(piece, code)| code.then_some(piece))
 }
 
-fn outside_braces(text: &str) -> String {
-    pieces(text).filter_map(|(piece, code)| (!code).then_some(piece)).collect::<Vec<_>>().join(" ")
+/// What stands around them.
+fn outside_braces(text: &str) -> impl Iterator<Item = &str> {
+    pieces(text).filter_map(|(piece, code)| (!code).then_some(piece))
 }
 
 /// A template cut into text (`false`) and what its braces hold (`true`).
@@ -173,8 +187,12 @@ fn pieces(text: &str) -> impl Iterator<Item = (&str, bool)> {
             rest = after;
             return Some((piece, true));
         }
-        let opening = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
-        let first = opening.iter().filter_map(|(open, end)| Some((rest.find(open)?, *end))).min();
+        let first = rest.match_indices('{').find_map(|(at, _)| match rest.as_bytes().get(at + 1)? {
+            b'{' => Some((at, "}}")),
+            b'%' => Some((at, "%}")),
+            b'#' => Some((at, "#}")),
+            _ => None,
+        });
         let (piece, after) = match first {
             Some((at, end)) => {
                 close = Some(end);
@@ -198,6 +216,6 @@ mod tests {
             in_braces(text).collect::<Vec<_>>(),
             [" b ", " for x in y ", " x ", " endfor ", " no ", " open"]
         );
-        assert_eq!(outside_braces(text).split_whitespace().collect::<Vec<_>>(), ["a", "c", "d"]);
+        assert_eq!(outside_braces(text).map(str::trim).collect::<String>(), "acd");
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: what an included file declares may go unused, since others use that file too;
 //! only a file of which nothing at all is used is worth a word.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -25,14 +25,16 @@ pub(super) fn lint(plan: &Plan, found: &mut Vec<Diagnostic>) {
 
 /// The agents that calls use; all of them where one may start others by name.
 fn used_agents(plan: &Plan) -> Vec<&Arc<Agent>> {
-    let by_calls: HashSet<*const Agent> = plan.calls.iter().filter_map(agent_of).map(Arc::as_ptr).collect();
+    let mut by_calls: HashMap<*const Agent, &Agent> = HashMap::new();
+    for agent in plan.calls.iter().filter_map(agent_of) {
+        by_calls.entry(Arc::as_ptr(agent)).or_insert(agent);
+    }
     let starts_others = |agent: &Agent| match &agent.kind {
         AgentKind::Model(model) => model.tools.contains(&ToolGrant::Agent),
         AgentKind::Command(_) => false,
     };
-    let used: HashSet<&str> =
-        plan.calls.iter().filter_map(agent_of).map(|agent| agent.name.as_str()).collect();
-    let all = plan.calls.iter().filter_map(agent_of).any(|agent| starts_others(agent));
+    let used: HashSet<&str> = by_calls.values().map(|agent| agent.name.as_str()).collect();
+    let all = by_calls.values().any(|agent| starts_others(agent));
     let steps = plan.calls.iter().filter_map(step_of).chain([&plan.reconcile]);
     let mut named = HashSet::new();
     steps.flat_map(|step| step.strategy.settings.values()).for_each(|value| {
@@ -42,7 +44,7 @@ fn used_agents(plan: &Plan) -> Vec<&Arc<Agent>> {
     });
     (plan.agents.iter())
         .filter(|(name, agent)| {
-            all || by_calls.contains(&Arc::as_ptr(agent))
+            all || by_calls.contains_key(&Arc::as_ptr(agent))
                 || used.contains(name.as_str())
                 || named.contains(name.as_str())
                 || plan.parent.as_ref().is_some_and(|parent| parent.name == **name)
@@ -139,6 +141,9 @@ struct Vars {
 impl Vars {
     fn of(plan: &Plan, agents: &[&Arc<Agent>]) -> Vars {
         let mut vars = Vars::default();
+        if plan.vars.is_empty() && plan.places.vars.is_empty() {
+            return vars;
+        }
         plan.goal.iter().for_each(|goal| vars.template(goal));
         plan.fail_on.iter().for_each(|fail_on| vars.expression(fail_on));
         vars.step(&plan.reconcile);

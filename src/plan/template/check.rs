@@ -4,12 +4,12 @@
 //! paths too; every place where a value enters the text becomes one [`Emit`].
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use minijinja::machinery::ast::{self, Stmt};
 use minijinja::machinery::parse_expr;
 
-use super::emit::{Emit, route};
+use super::emit::Emit;
 use super::names::{CallShape, Names};
 use super::place::Places;
 use super::reach::start_of;
@@ -99,7 +99,7 @@ impl<'c> Check<'c> {
     /// What was found.
     pub(super) fn finish(self) -> Facts {
         Facts {
-            routed: route(self.text, &self.emits),
+            routed: OnceLock::new(),
             mentions: self.mentions.into(),
             vars: self.vars.into(),
             emits: self.emits.into(),

@@ -85,6 +85,13 @@ impl Entry {
         if let [Source::Item(name)] = origin.sources.as_slice() {
             return Entry::Item(name.clone());
         }
+        if let [Source::Call(call)] = origin.sources.as_slice() {
+            return Entry::Quote {
+                label: call.as_ref().into(),
+                calls: Box::new([call.clone()]),
+                whole: origin.whole,
+            };
+        }
         let labels: Vec<&str> = origin.sources.iter().map(Source::label).collect();
         let calls = origin.sources.iter().filter_map(|source| match source {
             Source::Call(call) => Some(call.clone()),

@@ -24,7 +24,7 @@ mod tests;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Pass;
 use super::diagnostic::{Diagnostic, Span};
@@ -98,8 +98,9 @@ pub struct Mention {
 /// What was found when the text was read.
 #[derive(Debug, Default)]
 struct Facts {
-    /// The text with the places routed where values enter it; `None` where it can stay as it is.
-    routed: Option<Box<str>>,
+    /// The text with the places routed where values enter it, once it is rendered; `None` where it can
+    /// stay as it is.
+    routed: OnceLock<Option<Box<str>>>,
     mentions: Box<[Mention]>,
     vars: Box<[Arc<str>]>,
     emits: Box<[Emit]>,

@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use minijinja::value::{Object, ObjectRepr, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 
-use super::emit::{ENTER, unroute};
+use super::emit::{ENTER, route, unroute};
 use super::filters::{self, wrong};
 use super::shell::Quoting;
 use super::{
@@ -176,7 +176,8 @@ pub(super) fn render(
         let message = "this template was not read as shell text, so its values cannot be quoted".to_owned();
         return Err(RenderError { message, at: template.at });
     }
-    let text = facts.routed.as_deref().unwrap_or(&template.source);
+    let routed = facts.routed.get_or_init(|| route(&template.source, &facts.emits));
+    let text = routed.as_deref().unwrap_or(&template.source);
     let render = Render::new(scope, &template.source, facts, to);
     let top = Value::from_object(Top(render.clone()));
     let mut out = Bounded(Vec::with_capacity(text.len()));

@@ -57,6 +57,11 @@ pub(super) fn is_plain(text: &str) -> bool {
 
 /// Reads a template: the statements of its top level.
 pub(super) fn read_template(text: &str) -> Result<ast::Stmt<'_>, SyntaxFault> {
+    if has_only_simple_tags(text)
+        && let Ok(tree) = parse(text, "template", dialect())
+    {
+        return Ok(tree);
+    }
     scan(text, false)?;
     parse(text, "template", dialect()).map_err(|error| explain(text, &error))
 }
@@ -65,6 +70,33 @@ pub(super) fn read_template(text: &str) -> Result<ast::Stmt<'_>, SyntaxFault> {
 pub(super) fn read_expression(text: &str) -> Result<ast::Expr<'_>, SyntaxFault> {
     scan(text, true)?;
     parse_expr(text).map_err(|error| explain(text, &error))
+}
+
+/// True where a look at each tag could find no more than the parser does, as in nearly every prompt:
+/// `{{ }}` in turn, with too little between them to nest deep, and without quotes and braces, which
+/// could make a tag end elsewhere.
+fn has_only_simple_tags(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (mut open, mut at) = (None, 0);
+    while let Some(byte) = bytes.get(at) {
+        let next = bytes.get(at + 1);
+        match (byte, open) {
+            (b'{', None) if next == Some(&b'{') => {
+                open = Some(at);
+                at += 1;
+            }
+            (b'{', None) if matches!(next, Some(b'%' | b'#')) => return false,
+            (b'}', None) if next == Some(&b'}') => return false,
+            (b'}', Some(start)) if next == Some(&b'}') && at - start <= MAX_STEPS => {
+                open = None;
+                at += 1;
+            }
+            (b'{' | b'}' | b'"' | b'\'', Some(_)) => return false,
+            _ => {}
+        }
+        at += 1;
+    }
+    open.is_none()
 }
 
 /// What stands inside the `{{ }}` of a text that is nothing but one tag; the text itself where there is no tag.
@@ -362,6 +394,20 @@ mod tests {
             assert!(read_template(text).is_ok(), "{text}");
         }
         assert_eq!(fault("a { b }} c"), ("}}".to_owned(), "this `}}` closes nothing".to_owned()));
+    }
+
+    #[test]
+    fn a_text_with_simple_tags_needs_no_look_at_each() {
+        for text in ["{{ a }}", "f() { {{ a.b|c }} }{{- d -}}\n", "{ x", "a"] {
+            assert!(has_only_simple_tags(text) && scan(text, false).is_ok(), "{text}");
+        }
+        let long = format!("{{{{ {}a }}}}", "a ~ ".repeat(100));
+        let quotes = r#"{{ '}}' ~ '{{' }} x }}"#;
+        for text in
+            [&long, quotes, "{{ a", "a }}", "{{ a }} }}", "{{ {{ }}", "{% if a %}{% endif %}", "{# #}"]
+        {
+            assert!(!has_only_simple_tags(text), "{text}");
+        }
     }
 
     #[test]
