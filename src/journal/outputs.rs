@@ -23,6 +23,9 @@ use super::storage::{Fault, doing, private};
 /// The folder's name in the run's directory.
 pub(super) const FOLDER: &str = "outputs";
 
+/// Tells whoever looks there that not all outputs have a file. No call has such a name.
+const NOTE: &str = "(more).txt";
+
 /// How many short outputs have a file.
 const MOST_SHORT: usize = 200;
 /// What is short, in bytes.
@@ -60,11 +63,18 @@ pub(super) fn on_demand(dir: &Path, instance: &InstanceId, output: &Output) -> R
     Ok(path)
 }
 
+/// What is to be written.
+enum File {
+    Output(Arc<Record>),
+    /// That not all outputs have a file.
+    Note,
+}
+
 /// Writes the files, one at a time.
 pub(super) struct Outputs {
     dir: PathBuf,
     /// With the time since which it waits.
-    waiting: VecDeque<(Instant, Arc<Record>)>,
+    waiting: VecDeque<(Instant, File)>,
     /// How many short ones there were so far.
     short: usize,
     /// There was nothing else to do for a moment, and has been nothing since.
@@ -107,7 +117,7 @@ impl Outputs {
     /// Takes a durable record, if it has an output.
     pub(super) fn add(&mut self, record: Arc<Record>) {
         if self.wants(&record) {
-            self.waiting.push_back((Instant::now(), record));
+            self.waiting.push_back((Instant::now(), File::Output(record)));
         }
     }
 
@@ -115,15 +125,19 @@ impl Outputs {
     pub(super) fn catch_up(&mut self, records: &[Arc<Record>]) {
         for record in records {
             if self.wants(record) && self.file_of(record).is_some_and(|(path, _)| !path.exists()) {
-                self.waiting.push_back((Instant::now(), Arc::clone(record)));
+                self.waiting.push_back((Instant::now(), File::Output(Arc::clone(record))));
             }
         }
     }
 
     /// Writes the next file. Of several errors only the first is reported.
     pub(super) fn write_next(&mut self) -> Result<(), Fault> {
-        let Some((_, record)) = self.waiting.pop_front() else { return Ok(()) };
-        let Some((path, output)) = self.file_of(&record) else { return Ok(()) };
+        let Some((_, file)) = self.waiting.pop_front() else { return Ok(()) };
+        let file = match file {
+            File::Output(record) => self.file_of(&record),
+            File::Note => Some((self.dir.join(FOLDER).join(NOTE), Output::text(self.note()))),
+        };
+        let Some((path, output)) = file else { return Ok(()) };
         match write(&path, &output) {
             Err(error) if !self.warned => {
                 self.warned = true;
@@ -143,7 +157,19 @@ impl Outputs {
         };
         let short = output.text.len() <= SHORT;
         self.short += usize::from(short && !output.is_empty());
+        if self.short == MOST_SHORT + 1 && short && !output.is_empty() {
+            self.waiting.push_back((Instant::now(), File::Note));
+        }
         !output.is_empty() && (!short || self.short <= MOST_SHORT)
+    }
+
+    fn note(&self) -> String {
+        let run = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        format!(
+            "Of the outputs of this run those of more than {} KiB have a file here, and the first {MOST_SHORT} of \
+             the others.\nAll of them: fanout show {run} CALL --raw, or fanout show {run} -o json.\n",
+            SHORT / 1024
+        )
     }
 
     fn file_of(&self, record: &Record) -> Option<(PathBuf, Output)> {

@@ -131,6 +131,9 @@ fn of_thousands_of_short_outputs_the_first_have_a_file_and_of_long_ones_all() {
     let expected = |n: u32| n < 200 || n == 249 || n == 300;
     let there = |n: u32| dir.join(format!("review.{n}.txt")).exists();
     assert_eq!((0..=300).filter(|n| there(*n) != expected(*n)).collect::<Vec<_>>(), [0; 0]);
+    let note = fs::read_to_string(dir.join("(more).txt")).unwrap();
+    let run = journal.run().as_str();
+    assert!(note.contains("the first 200") && note.contains(&format!("show {run} CALL --raw")), "{note}");
     // A process that goes on counts those that were there before.
     let run = journal.dir().to_owned();
     drop(journal);
