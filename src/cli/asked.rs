@@ -24,7 +24,7 @@ use crate::outcome::{Cause, Usage};
 use crate::plan::{AgentKind, Plan};
 use crate::process;
 use crate::reconcile::asked::Inquiry;
-use crate::reconcile::{Inputs, Needs, Reconciled};
+use crate::reconcile::{Answer, Inputs, Needs, Reconciled};
 use crate::run::stop::Stop;
 use crate::run::{Races, RunError, World};
 use crate::sandbox::Sandbox;
@@ -74,6 +74,12 @@ pub fn plan_with(
     load::load_text(&text, &args, &load::given(&args)?, terminal)
 }
 
+/// True where the run's plan says who reasons for the parent.
+pub fn names_parent(past: &Past) -> bool {
+    let plan = Kept::read(&past.dir).plan.and_then(|text| serde_yaml::from_str::<Value>(&text).ok());
+    plan.is_some_and(|plan| plan.get("parent").is_some())
+}
+
 /// Who is asked for the parent.
 pub fn whom(plan: &Plan) -> String {
     match plan.parent.as_ref().map(|parent| &parent.kind) {
@@ -108,11 +114,16 @@ pub fn forecast(plan: &Plan, needs: &Needs, inquiry: Option<&Inquiry>) -> String
     format!("{}\n{NOTHING_DONE}", lines.join("\n"))
 }
 
-/// Does the step.
+/// Does the step; `ended` is how every instance of the run ended.
 ///
 /// # Errors
 /// [`Complaint`] when it cannot be begun, and when it comes to no result.
-pub fn take(ready: &Ready, inputs: Inputs, terminal: &Terminal) -> Result<Reconciled, Complaint> {
+pub fn take(
+    ready: &Ready,
+    inputs: Inputs,
+    ended: Vec<Answer>,
+    terminal: &Terminal,
+) -> Result<Reconciled, Complaint> {
     let failed = |message: String| Complaint { code: exit::BUG, message };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -120,7 +131,7 @@ pub fn take(ready: &Ready, inputs: Inputs, terminal: &Terminal) -> Result<Reconc
         .map_err(|error| failed(format!("cannot start: {error}")))?;
     let root =
         tempfile::tempdir().map_err(|error| Complaint { code: exit::STORAGE, message: error.to_string() })?;
-    let done = runtime.block_on(asked(ready, inputs, root.path(), terminal));
+    let done = runtime.block_on(asked(ready, inputs, ended, root.path(), terminal));
     process::sweep_at_exit();
     runtime.shutdown_background();
     match done? {
@@ -138,6 +149,7 @@ pub fn take(ready: &Ready, inputs: Inputs, terminal: &Terminal) -> Result<Reconc
 async fn asked(
     ready: &Ready,
     inputs: Inputs,
+    ended: Vec<Answer>,
     root: &Path,
     terminal: &Terminal,
 ) -> Result<Result<(Reconciled, Usage), Cause>, Complaint> {
@@ -170,7 +182,7 @@ async fn asked(
         census: Mutex::default(),
         journal,
     });
-    let step = crate::run::last_step(Arc::clone(plan), Arc::clone(&world), inputs.answers);
+    let step = crate::run::last_step(Arc::clone(plan), Arc::clone(&world), inputs.answers, ended);
     let done = tokio::select! {
         biased;
         done = step => done,

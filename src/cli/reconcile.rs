@@ -16,7 +16,7 @@ use crate::journal::{self, Past};
 use crate::plan::Quantity;
 use crate::reconcile::{self, Answer, Begun, Inputs, ReconcileError, Reconciled, SettingsError};
 use crate::report::fold::{CallView, RunView};
-use crate::report::{results, sanitise};
+use crate::report::{markdown, results};
 
 /// Exit status of answers that contradict each other under `on_conflict: fail`.
 pub const CONFLICT: u8 = 3;
@@ -54,7 +54,8 @@ pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complai
         }
         let ready = asked::plan_with(&past, step, options, terminal).map_err(|complaint| {
             let hint = "; `--parent MODEL` names who is asked for the parent";
-            let hint = if needs.model && options.parent.is_none() { hint } else { "" };
+            let named = options.parent.is_some() || asked::names_parent(&past);
+            let hint = if needs.model && !named { hint } else { "" };
             Complaint { message: format!("{}{hint}", complaint.message), ..complaint }
         })?;
         if options.dry_run {
@@ -67,7 +68,8 @@ pub fn reconcile(options: &Reconcile, terminal: &Terminal) -> Result<u8, Complai
             let text = asked::forecast(&ready.plan, &needs, inquiry.as_deref());
             return terminal.out(&text).map(|()| 0).map_err(|error| Complaint::output(&error));
         }
-        let result = asked::take(&ready, inputs, terminal)?;
+        let ended = view.calls.iter().flat_map(answers).collect();
+        let result = asked::take(&ready, inputs, ended, terminal)?;
         return show(&result, options.output, terminal).map(|()| 0);
     }
     if options.dry_run {
@@ -180,8 +182,13 @@ fn step_of(options: &Reconcile) -> Result<Map<String, Value>, Complaint> {
         let Some((key, value)) = set.split_once('=') else {
             return Err(Complaint::usage(format!("`--set {set}`: write `--set key=value`")));
         };
-        let value: Value = serde_yaml::from_str(value)
-            .map_err(|error| Complaint::usage(format!("the value of `--set {key}` is no YAML: {error}")))?;
+        // A text that begins with a template is none of YAML's maps.
+        let value: Value = match value.trim_start().starts_with("{{") {
+            true => value.into(),
+            false => serde_yaml::from_str(value).map_err(|error| {
+                Complaint::usage(format!("the value of `--set {key}` is no YAML: {error}"))
+            })?,
+        };
         step.insert(key.trim().to_owned(), value);
     }
     if options.strategy.is_some() {
@@ -219,14 +226,7 @@ pub fn show(result: &Reconciled, output: Output, terminal: &Terminal) -> Result<
             let whole = json!({"output": result.text, "json": result.json, "conflicts": result.conflicts});
             super::past::document(&whole, output)
         }
-        Output::Markdown => fenced(&sanitise::text(&result.text, &style)),
+        Output::Markdown => markdown::render_computed(&result.json, &result.text),
     };
     terminal.out(&text).map_err(|error| Complaint::output(&error))
-}
-
-/// A text as a block of Markdown that it cannot close.
-fn fenced(text: &str) -> String {
-    let longest = text.lines().map(|line| line.chars().take_while(|c| *c == '`').count()).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}text\n{}\n{fence}\n", text.trim_end())
 }

@@ -26,6 +26,18 @@ pub fn render(view: &RunView) -> String {
     document(view, usize::MAX)
 }
 
+/// What a step of the parent's computed, by itself; `text` is the same for a shape that is not known.
+pub fn render_computed(result: &serde_json::Value, text: &str) -> String {
+    let mut out = Document { out: String::new(), most: usize::MAX };
+    match computed::of(result) {
+        Some(shown) => out.shown(&shown),
+        None => out.fence(text, ""),
+    }
+    out.out.truncate(out.out.trim_end().len());
+    out.out.push('\n');
+    out.out
+}
+
 /// The document in at most so many bytes: outputs are cut first, then calls are left out.
 pub fn within(view: &RunView, bytes: usize) -> String {
     for most in [usize::MAX, 16 * 1024, 4 * 1024, 1024, 256, 0] {

@@ -24,6 +24,7 @@ mod call;
 mod check;
 mod confine;
 mod crew;
+mod earlier;
 mod ended;
 mod instance;
 mod key;
@@ -227,7 +228,8 @@ pub async fn run(plan: Arc<Plan>, world: Arc<World>) -> Result<Finished, RunErro
 }
 
 /// The plan's last step over answers that are there already, and what its own questions took; no
-/// call of the plan is made.
+/// call of the plan is made. `ended` is how every instance of the run ended, for a prompt that mentions
+/// calls.
 ///
 /// # Errors
 /// [`RunError`] when the goal cannot be rendered or the journal failed; a [`Cause`] inside says why
@@ -236,9 +238,11 @@ pub async fn last_step(
     plan: Arc<Plan>,
     world: Arc<World>,
     answers: Vec<Answer>,
+    ended: Vec<Answer>,
 ) -> Result<Result<(Reconciled, Usage), Cause>, RunError> {
     let vars = plan.vars.clone();
     let level =
         level::Level::new(plan, &vars, world, None, &[]).map_err(|error| RunError::Goal(error.message))?;
+    earlier::hand_in(&level, ended).await?;
     parent::last_step_over(&level, answers).await
 }

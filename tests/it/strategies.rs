@@ -221,3 +221,36 @@ fn a_finished_run_is_put_to_the_parents_model_with_no_call_made_again() {
         "no call is made again, and there is no new run"
     );
 }
+
+#[test]
+fn a_prompt_over_a_finished_run_may_mention_any_of_its_calls() {
+    let said = r#"{"answer": "so [@A]", "claims": [{"claim": "so", "cites": [{"answer": "A", "quote": ""}]}], "unresolved": []}"#;
+    let folder = Folder::with_plan(
+        "parent: { command: [sh, -c, 'cat > asked; cat answer.json'] }\nvars: { tone: calm }\ncalls:\n  \
+         a: { run: echo the first }\n  b: { run: 'echo {{ vars.tone }} second' }\n  \
+         each: { for_each: [one, two], run: 'echo did {{ item }}' }\n  dead: { run: exit 3, on_error: ignore }\n",
+    );
+    folder.write("answer.json", said);
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+    let ask = |prompt: &str| {
+        let set = format!("prompt={prompt}");
+        folder.run(&["reconcile", "last", "--strategy", "synthesize", "--of", "a,b", "--set", &set])
+    };
+    let told = ask(
+        "In {{ vars.tone }} words, knowing {{ calls.dead.error }} and {% for one in calls.each.outputs %}\
+         {{ one.item }}={{ one.output }} {% endfor %}",
+    );
+    assert!(told.expect_code(0).out.contains("so [a]"));
+    let asked = folder.read("asked");
+    for words in ["In calm words", "exit status 3", "did one", "two=", "the first"] {
+        assert!(asked.contains(words), "{words}: {asked}");
+    }
+    let wrong = ask("{{ calls.dead.output }}").expect_code(1);
+    assert!(wrong.err.contains("`calls.dead.output` has no value"), "{}", wrong.err);
+    let wrong = ask("{{ calls.nobody.output }}").expect_code(2);
+    assert!(
+        wrong.err.contains("there is no call `nobody`") && !wrong.err.contains("--parent"),
+        "{}",
+        wrong.err
+    );
+}

@@ -29,7 +29,7 @@ pub(in crate::report) enum Part<'v> {
     /// What a model wrote: Markdown.
     Prose(&'v str),
     /// What a program printed: a text, or data.
-    Printed(&'v Value),
+    Printed(Value),
     /// Sentences that stand by themselves.
     Notes(Vec<Fact>),
     /// A list.

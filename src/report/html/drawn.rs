@@ -26,9 +26,6 @@ const STYLE: &Style = &Style::FILE;
 const TEXT: usize = 64 * 1024;
 /// Entries of one list.
 const LISTED: usize = 200;
-/// Fields of what a program printed that stand elsewhere.
-const ELSEWHERE: [&str; 3] = ["strategy", "census", "conflicts"];
-
 /// Draws with the names of the run's calls.
 pub(super) struct Drawn<'a> {
     pub(super) context: &'a Context<'a>,
@@ -65,9 +62,7 @@ impl Drawn<'_> {
             Part::Quote(text) => pre(html, text),
             Part::Prose(text) => self.prose(html, text),
             Part::Printed(printed) => self.printed(html, printed),
-            Part::Notes(notes) => {
-                notes.iter().for_each(|(tone, text)| html.leaf("p", self::tone(*tone), text))
-            }
+            Part::Notes(notes) => notes.iter().for_each(|note| self.note(html, note)),
             Part::Entries(entries) => self.entries(html, entries),
             Part::Questions(questions) => {
                 questions.iter().take(LISTED).for_each(|question| self.question(html, question));
@@ -114,11 +109,6 @@ impl Drawn<'_> {
     fn printed(&self, html: &mut Html, printed: &Value) {
         match printed {
             Value::String(text) => html.tag("pre", &[class("answer")], |html| html.text(prefix(text, TEXT))),
-            Value::Object(fields) if fields.contains_key("census") => {
-                let own = fields.iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()));
-                let own = own.map(|(name, value)| (name.clone(), value.clone())).collect();
-                value::write(html, &self.context.names, &Value::Object(own));
-            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 value::write(html, &self.context.names, printed);
             }
@@ -158,7 +148,11 @@ impl Drawn<'_> {
                 self.who(html, &question.abstained);
             });
         }
-        question.notes.iter().for_each(|(tone, text)| html.leaf("p", self::tone(*tone), text));
+        question.notes.iter().for_each(|note| self.note(html, note));
+    }
+
+    fn note(&self, html: &mut Html, (tone, text): &Fact) {
+        html.tag("p", &[class(self::tone(*tone))], |html| self.words(html, text));
     }
 
     fn ranking(&self, html: &mut Html, places: &[Place]) {

@@ -40,7 +40,9 @@ impl Document {
             _ => escape(text),
         });
         let facts: Vec<String> = facts.collect();
-        self.paragraph(&facts.join(" · "));
+        if !facts.is_empty() {
+            self.paragraph(&facts.join(" · "));
+        }
         shown.parts.iter().for_each(|part| self.part(part));
     }
 

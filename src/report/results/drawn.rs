@@ -29,7 +29,7 @@ const QUESTIONS: usize = 40;
 const GROUPS: usize = 8;
 /// Lines of an answer that is quoted.
 const QUOTED: usize = 20;
-/// Lines of what a model wrote, and of what a program printed.
+/// Lines of what a model wrote.
 const LINES: usize = 300;
 /// Lines of a change.
 const PATCH: usize = 80;
@@ -69,7 +69,7 @@ fn part(page: &mut Page<'_>, part: &Part<'_>) {
         Part::Printed(value) => {
             page.blank();
             let text = value.as_str().map_or_else(|| format!("{value:#}"), str::to_owned);
-            quote(page, 0, &text, LINES);
+            page.body(0, &text, &Extent { lines: usize::MAX, rest: "" });
         }
         Part::Notes(notes) => {
             page.blank();

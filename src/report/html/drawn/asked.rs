@@ -72,7 +72,7 @@ impl Drawn<'_> {
     }
 
     /// A sentence or more of a model's: Markdown where it is some.
-    fn words(&self, html: &mut Html, text: &str) {
+    pub(super) fn words(&self, html: &mut Html, text: &str) {
         match prose::read(text) {
             Some(blocks) => super::super::prose::write_inside(html, &blocks, &self.context.names),
             None => html.text(text),

@@ -22,21 +22,21 @@ impl Drawn<'_> {
     /// The groups with their sizes, and what they say.
     pub(super) fn groups(&self, html: &mut Html, groups: &Groups<'_>) {
         let all = groups.all;
-        table(html, "groups", &["group", "answers", "", "who", "what they say"], |html| {
+        table(html, "groups", &["group", "answers", "what they say", "who"], |html| {
             for (number, group) in (1..).zip(groups.groups.iter().take(GROUPS)) {
                 let size = group.who.len();
                 html.tag("tr", &[], |html| {
                     html.tag("th", &[Attr::Fixed("scope", "row")], |html| html.text(&format!("{number}.")));
-                    html.leaf("td", "number", &format!("{size} of {all}"));
-                    let tone = if number == 1 && size > 1 { "good" } else { "" };
-                    html.tag("td", &[class("gauge")], |html| {
+                    html.tag("td", &[], |html| {
+                        html.text(&format!("{size} of {all}"));
+                        let tone = if number == 1 && size > 1 { "good" } else { "" };
                         super::tally::gauge(html, tone, size as f64 / all.max(1) as f64);
                     });
-                    html.tag("td", &[class("names")], |html| self.who(html, &group.who));
                     html.tag("td", &[class("said")], |html| match group.value.as_str() {
                         Some(text) => pre(html, text.trim_start_matches('\n')),
                         None => pre(html, &format!("{:#}", group.value)),
                     });
+                    html.tag("td", &[class("names")], |html| self.who(html, &group.who));
                 });
             }
         });

@@ -60,15 +60,16 @@ impl Drawn<'_> {
 
     fn items(&self, html: &mut Html, found: &Found<'_>, items: &[Item<'_>]) {
         let columns = found.voices.len() <= COLUMNS;
-        let (places, disputes) = (
-            items.iter().any(|item| !item.place.is_empty()),
-            items.iter().any(|item| !item.disputed.is_empty()),
-        );
+        let disputes = items.iter().any(|item| !item.disputed.is_empty());
         html.tag("div", &[class("scroll"), Attr::Fixed("tabindex", "0")], |html| {
             html.tag("table", &[class("found")], |html| {
                 html.tag("thead", &[], |html| {
                     html.tag("tr", &[], |html| {
                         super::head(html, "no.");
+                        super::head(html, "what");
+                        if disputes {
+                            super::head(html, "in dispute");
+                        }
                         super::head(html, "found by");
                         if columns {
                             for voice in &found.voices {
@@ -79,34 +80,14 @@ impl Drawn<'_> {
                         } else {
                             super::head(html, "who");
                         }
-                        if places {
-                            super::head(html, "where");
-                        }
-                        super::head(html, "what");
-                        if disputes {
-                            super::head(html, "in dispute");
-                        }
                     });
                 });
                 html.tag("tbody", &[], |html| {
                     for (number, item) in (1..).zip(items.iter().take(LISTED)) {
                         html.tag("tr", &[], |html| {
                             html.leaf("td", "number", &format!("{number}."));
-                            html.leaf("td", "number", &format!("{} of {}", item.who.len(), found.answered));
-                            if columns {
-                                for voice in &found.voices {
-                                    match item.who.has(&voice.call) {
-                                        true => html.literal("<td class=\"voice good\">✓</td>"),
-                                        false => html.literal("<td class=\"voice dim\">–</td>"),
-                                    }
-                                }
-                            } else {
-                                html.tag("td", &[class("names")], |html| self.who(html, &item.who));
-                            }
-                            if places {
-                                html.tag("td", &[class("place")], |html| html.leaf("code", "", &item.place));
-                            }
                             html.tag("td", &[class("said")], |html| {
+                                html.leaf("code", "place", &item.place);
                                 html.text(&item.words);
                                 if number <= WORDED {
                                     self.members(html, item);
@@ -117,6 +98,17 @@ impl Drawn<'_> {
                                     html.text(if item.disputed.is_empty() { "" } else { "! " });
                                     html.text(&item.disputed.join(", "));
                                 });
+                            }
+                            html.leaf("td", "number", &format!("{} of {}", item.who.len(), found.answered));
+                            if columns {
+                                for voice in &found.voices {
+                                    match item.who.has(&voice.call) {
+                                        true => html.literal("<td class=\"voice good\">✓</td>"),
+                                        false => html.literal("<td class=\"voice dim\">–</td>"),
+                                    }
+                                }
+                            } else {
+                                html.tag("td", &[class("names")], |html| self.who(html, &item.who));
                             }
                         });
                     }
