@@ -3,9 +3,8 @@
 //! Invariants: no call of the plan is made again, only the parent's own step works; the run is not
 //! touched, and what is asked is written down only until the result is there.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -15,19 +14,15 @@ use super::load::{self, Ready};
 use super::replay::vars_file;
 use super::run::{self, journal_complaint};
 use super::terminal::Terminal;
-use super::{Complaint, exit, secrets, signals};
+use super::{Complaint, alone, exit, secrets, signals};
 use crate::id::RunId;
 use crate::journal::{Journal, Options, Past};
-use crate::limits::history::History;
-use crate::limits::places::Places;
 use crate::outcome::{Cause, Usage};
 use crate::plan::{AgentKind, Plan};
 use crate::process;
 use crate::reconcile::asked::Inquiry;
 use crate::reconcile::{Answer, Inputs, Needs, Reconciled};
-use crate::run::stop::Stop;
-use crate::run::{Races, RunError, World};
-use crate::sandbox::Sandbox;
+use crate::run::{RunError, World};
 use crate::unit::{Tokens, Usd};
 use crate::workspace::Workspaces;
 
@@ -158,30 +153,8 @@ async fn asked(
     let listeners = vec![secrets::redacted(&secrets::of_plan(plan, None), Vec::new())];
     let journal = Journal::create(root, head, listeners, Options::default());
     let journal = Arc::new(journal.map_err(|error| journal_complaint(&error))?);
-    let run = journal.run().clone();
-    let sandbox = Sandbox::untried();
-    let world = Arc::new(World {
-        resumed: false,
-        rehearsal: false,
-        replay: None,
-        cache: None,
-        servers: run::servers(),
-        agents: run::agents(plan, &run, None, sandbox.clone()),
-        sandbox,
-        places: Places::new(plan.limits.concurrency, plan.limits.calls),
-        ledger: Arc::default(),
-        history: History::default(),
-        stop: Stop::default(),
-        asker: None,
-        answers: HashMap::new(),
-        only: None,
-        environment: Arc::new(load::environment()),
-        races: Races::default(),
-        workspaces: Workspaces::new(journal.dir(), run.as_str(), None),
-        reaper: None,
-        census: Mutex::default(),
-        journal,
-    });
+    let workspaces = Workspaces::new(journal.dir(), journal.run().as_str(), None);
+    let world = Arc::new(World { workspaces, ..alone::world(ready, journal) });
     let step = crate::run::last_step(Arc::clone(plan), Arc::clone(&world), inputs.answers, ended);
     let done = tokio::select! {
         biased;

@@ -4,29 +4,24 @@
 //! Invariant: there is no second set of rules here. What is reused and what runs is what the
 //! run itself decides, call by call; this only says why.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
 use super::load::Ready;
-use super::run::{self, journal_complaint};
-use super::{Complaint, exit};
+use super::run::journal_complaint;
+use super::{Complaint, alone};
 use crate::event::{Event, Record};
 use crate::id::{CallId, InstanceId};
 use crate::journal::{Journal, Listener, Nowhere, Options, Past, Salvage};
-use crate::limits::history::History;
-use crate::limits::places::Places;
 use crate::outcome::{Outcome, Status, Usage};
 use crate::plan::OnInterrupt;
 use crate::report::fold::{PossiblyBilled, RunView};
 use crate::report::sanitise::{line, short};
 use crate::report::style::{Style, Tone};
-use crate::run::stop::Stop;
-use crate::run::{REHEARSED, Races, World};
-use crate::sandbox::Sandbox;
-use crate::workspace::Workspaces;
+use crate::run::{REHEARSED, World};
 
 /// How each instance ended in a rehearsal, in the order in which it did.
 pub type Heard = Vec<(InstanceId, Outcome)>;
@@ -51,38 +46,14 @@ pub fn rehearse(
             }
         }) as Listener
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Complaint { code: exit::BUG, message: format!("cannot start: {error}") })?;
-    runtime.block_on(async {
+    alone::until(async {
         let options = Options { storage: Arc::new(Nowhere), salvage, ..Options::default() };
         let (journal, _) =
             Journal::resume(dir, vec![listener], options).map_err(|error| journal_complaint(&error))?;
         journal.forget(redo.to_vec());
-        let run = journal.run().clone();
-        let world = Arc::new(World {
-            journal: Arc::new(journal),
-            resumed: true,
-            rehearsal: true,
-            replay: None,
-            cache: None,
-            servers: run::servers(),
-            agents: run::agents(&ready.plan, &run, None, Sandbox::untried()),
-            sandbox: Sandbox::untried(),
-            places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
-            ledger: Arc::default(),
-            history: History::default(),
-            stop: Stop::default(),
-            asker: None,
-            answers: HashMap::new(),
-            only: only.clone(),
-            environment: Arc::new(super::load::environment()),
-            reaper: None,
-            races: Races::default(),
-            workspaces: Workspaces::default(),
-            census: Mutex::default(),
-        });
+        let (rehearsal, only) = (true, only.clone());
+        let alone = alone::world(ready, Arc::new(journal));
+        let world = Arc::new(World { resumed: true, rehearsal, only, ..alone });
         // How it ends says nothing: most of it was not done.
         let _ = crate::run::run(Arc::clone(&ready.plan), Arc::clone(&world)).await;
         world.journal.close().await.map_err(|error| journal_complaint(&error))

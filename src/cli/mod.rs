@@ -4,6 +4,7 @@
 //! exit statuses. It decides nothing about a run; it builds what a run needs and shows
 //! what came of it.
 
+mod alone;
 pub mod apply;
 pub mod args;
 pub mod ask;

@@ -3,7 +3,7 @@
 //! Invariant: no network, no process, no file. What the run was answered comes out of the recording;
 //! everything else is computed as in any run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -14,16 +14,11 @@ use super::args::{PlanArgs, Run};
 use super::load::{self, Loading, Ready};
 use super::run::{self, Listeners, journal_complaint};
 use super::terminal::Terminal;
-use super::{Complaint, exit, limit, past, recorded, secrets, select};
+use super::{Complaint, alone, exit, limit, past, recorded, secrets, select};
 use crate::id::{CallId, RunId};
 use crate::journal::{self, Journal, Recording, Took};
-use crate::limits::history::History;
-use crate::limits::places::Places;
 use crate::report::folding::Folding;
-use crate::run::stop::Stop;
-use crate::run::{Finished, Races, Replay, RunError, World};
-use crate::sandbox::Sandbox;
-use crate::workspace::Workspaces;
+use crate::run::{Finished, Replay, RunError, World};
 
 /// What is played.
 #[derive(Debug)]
@@ -156,37 +151,13 @@ pub fn play(
     only: Option<HashSet<CallId>>,
     listeners: Listeners,
 ) -> Result<Finished, Complaint> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Complaint { code: exit::BUG, message: format!("cannot start: {error}") })?;
     let head = run::head(&played.run, &ready.plan, &ready.graph, named);
-    let finished = runtime.block_on(async {
+    let finished = alone::until(async {
         let journal = Journal::unkept(&played.dir, head, listeners).map_err(|e| journal_complaint(&e))?;
         let journal = Arc::new(journal);
-        let world = Arc::new(World {
-            resumed: false,
-            rehearsal: false,
-            replay: Some(Replay::new(played.recording, &played.source, &played.remedy)),
-            cache: None,
-            servers: run::servers(),
-            agents: run::agents(&ready.plan, &played.run, None, Sandbox::untried()),
-            sandbox: Sandbox::untried(),
-            places: Places::new(ready.plan.limits.concurrency, ready.plan.limits.calls),
-            ledger: Arc::default(),
-            history: History::default(),
-            stop: Stop::default(),
-            asker: None,
-            answers: HashMap::new(),
-            only,
-            environment: Arc::new(load::environment()),
-            reaper: None,
-            races: Races::default(),
-            workspaces: Workspaces::default(),
-            census: Mutex::default(),
-            journal: Arc::clone(&journal),
-        });
-        let finished = crate::run::run(Arc::clone(&ready.plan), world).await;
+        let replay = Replay::new(played.recording, &played.source, &played.remedy);
+        let world = World { replay: Some(replay), only, ..alone::world(ready, Arc::clone(&journal)) };
+        let finished = crate::run::run(Arc::clone(&ready.plan), Arc::new(world)).await;
         journal.close().await.map_err(|error| journal_complaint(&error))?;
         Ok(finished)
     })?;
