@@ -213,7 +213,7 @@ fn a_finished_run_is_put_to_the_parents_model_with_no_call_made_again() {
     let same = step(&["--strategy", "vote", "--set", "normalize=[{expression: json.w}]"]).expect_code(0);
     assert!(same.out.contains("7 wins: 2 of 2 votes"), "{}", same.out);
     let own = step(&["--strategy", "command", "--set", "command=grep -c dead"]).expect_code(0);
-    assert!(own.out.starts_with("2 of 3 answered") && own.out.contains("\n1\n"), "{}", own.out);
+    assert!(own.out.starts_with("1\n"), "{}", own.out);
     let runs = std::fs::read_dir(folder.path().join(".fanout/runs")).unwrap().count();
     assert_eq!(
         (folder.read("made").as_str(), runs),

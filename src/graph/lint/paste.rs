@@ -151,7 +151,11 @@ fn merge_by_prompt(call: &Call, prompt: &Template, pasted: &[&Call], found: &mut
 fn only_merges(text: &str) -> bool {
     // Every prompt that pastes something is asked: its words are looked at where they stand.
     let begins = |word: &str, stems: &[&str]| {
-        stems.iter().any(|stem| word.get(..stem.len()).is_some_and(|start| start.eq_ignore_ascii_case(stem)))
+        let first = word.bytes().next().map(|byte| byte.to_ascii_lowercase());
+        let stems = stems.iter().filter(|stem| stem.bytes().next() == first);
+        stems
+            .into_iter()
+            .any(|stem| word.get(..stem.len()).is_some_and(|start| start.eq_ignore_ascii_case(stem)))
     };
     let (mut count, mut merges) = (0, false);
     for word in outside_braces(text).flat_map(|piece| piece.split(|c: char| !c.is_alphanumeric())) {
@@ -217,5 +221,16 @@ mod tests {
             [" b ", " for x in y ", " x ", " endfor ", " no ", " open"]
         );
         assert_eq!(outside_braces(text).map(str::trim).collect::<String>(), "acd");
+    }
+
+    #[test]
+    fn a_text_only_merges_where_its_words_ask_for_that_and_for_no_work() {
+        for text in ["Merge {{ a }} and {{ b }}.", "{{ a }}, {{ b }}: SUMMARISE", "please unify{{ a }}"] {
+            assert!(only_merges(text), "{text}");
+        }
+        let long = format!("merge {}", "word ".repeat(MERGE_WORDS));
+        for text in [&long, "Merge {{ a }} and check {{ b }}", "{{ merge }}", "submerged", ""] {
+            assert!(!only_merges(text), "{text}");
+        }
     }
 }
