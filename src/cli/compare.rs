@@ -12,7 +12,7 @@ use crate::outcome::Outcome;
 use crate::reconcile::reconcile;
 use crate::report::fold::RunView;
 use crate::report::style::{Style, Tone};
-use crate::report::{results, sanitise};
+use crate::report::{markdown, results, sanitise};
 use crate::unit::human_duration;
 
 /// `fanout compare`.
@@ -65,7 +65,7 @@ fn runs(then: &RunView, now: &RunView, output: Output, terminal: &Terminal) -> R
             super::past::document(&whole, output)
         }
         Output::Text => table(&pairs, [&name(then), &name(now)], &style),
-        Output::Markdown => markdown(&pairs, [&name(then), &name(now)]),
+        Output::Markdown => in_markdown(&pairs, [&name(then), &name(now)]),
     };
     terminal.out(&text).map_err(|error| Complaint::output(&error))?;
     Ok(0)
@@ -167,7 +167,7 @@ fn table(pairs: &[Pair<'_>], [then, now]: [&str; 2], style: &Style) -> String {
     lines.join("\n") + "\n"
 }
 
-fn markdown(pairs: &[Pair<'_>], [then, now]: [&str; 2]) -> String {
+fn in_markdown(pairs: &[Pair<'_>], [then, now]: [&str; 2]) -> String {
     let mut text = format!("| call | {then} → {now} | time | cost |\n| --- | --- | --- | --- |\n");
     for pair in pairs {
         let [time, money] = pair.figures();
@@ -176,6 +176,13 @@ fn markdown(pairs: &[Pair<'_>], [then, now]: [&str; 2]) -> String {
             pair.name.replace('|', "\\|"),
             pair.change()
         ));
+    }
+    for pair in pairs {
+        let lines = pair.lines();
+        if !lines.is_empty() {
+            text.push('\n');
+            text.push_str(&markdown::folded(&pair.name, &lines.join("\n"), "diff"));
+        }
     }
     text
 }

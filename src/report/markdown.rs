@@ -38,6 +38,13 @@ pub fn render_computed(result: &serde_json::Value, text: &str) -> String {
     out.out
 }
 
+/// A text in a fold with a title.
+pub fn folded(title: &str, text: &str, language: &str) -> String {
+    let mut out = Document { out: String::new(), most: usize::MAX };
+    out.folded(title, text, language);
+    out.out
+}
+
 /// The document in at most so many bytes: outputs are cut first, then calls are left out.
 pub fn within(view: &RunView, bytes: usize) -> String {
     for most in [usize::MAX, 16 * 1024, 4 * 1024, 1024, 256, 0] {

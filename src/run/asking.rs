@@ -219,8 +219,11 @@ impl Asking<'_> {
             }
             retried += u32::from(fault.kind != Kind::RateLimited);
             let left = self.bounds.left();
-            let wait = backoff::delay(tries, fault.retry_after, left, &mut backoff::random)
-                .map_err(|_| self.failed(question, &fault))?;
+            let wait = backoff::delay(tries, fault.retry_after, left, &mut backoff::random);
+            let wait = wait.map_err(|too_long| {
+                let cause = Cause::new(&fault.cause.code, format!("{}; {too_long}", fault.cause.message));
+                self.failed(question, &Fault { cause, ..fault })
+            })?;
             tokio::select! {
                 biased;
                 cause = self.ending() => return Err(cause.into()),

@@ -272,7 +272,7 @@ fn a_finished_run_is_reconciled_another_way_with_nothing_called_again() {
     folder.run(&["run", "plan.yaml"]).expect_code(0);
     let vote =
         folder.run(&["reconcile", "last", "--strategy", "vote", "--set", "rule=majority"]).expect_code(0);
-    for words in ["3 of 4 answered · majority", "yes wins: 2 of 3 votes", "dead failed"] {
+    for words in ["3 of 4 answered · by majority", "yes wins: 2 of 3 votes", "dead failed"] {
         assert!(vote.out.contains(words), "{words}:\n{}", vote.out);
     }
     folder.write(

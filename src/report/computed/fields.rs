@@ -76,8 +76,17 @@ fn told_of(told: &Told<'_>, groups: &[Group<'_>], all: usize, field: &Known<'_>)
         let tone = (field.kind == Kind::Disputed && by.len() < most).then_some(Tone::Warn);
         choice(shown(value), tone, by.len(), told.who(Some(&Value::from(by.clone()))))
     });
-    let absent = (field.absent > 0)
-        .then(|| choice("(not there)".to_owned(), Some(Tone::Dim), field.absent, told.who(field.without)));
+    let absent = (field.absent > 0).then(|| {
+        let without = match field.without {
+            Some(without) => told.who(Some(without)),
+            None => {
+                let has = |call: &str| field.sides.iter().any(|(_, by)| by.contains(&call));
+                let everybody = groups.iter().flat_map(|group| &group.who.0);
+                Who(everybody.filter(|one| !has(&one.call)).cloned().collect())
+            }
+        };
+        choice("(not there)".to_owned(), Some(Tone::Dim), field.absent, without)
+    });
     Field {
         pointer: field.pointer.to_owned(),
         kind: field.kind,

@@ -267,6 +267,16 @@ pub(in crate::report) struct Fields {
     pub(in crate::report) fields: Vec<Field>,
 }
 
+impl Fields {
+    /// What the marks mean that stand beside these fields.
+    pub(in crate::report) fn legend(&self, style: &Style) -> String {
+        let mut kinds: Vec<Kind> = self.fields.iter().map(|field| field.kind).collect();
+        kinds.dedup();
+        let words = kinds.iter().map(|kind| format!("{} {}", kind.mark(style).1, kind.words()));
+        words.collect::<Vec<_>>().join(style.dot())
+    }
+}
+
 /// A field.
 #[derive(Debug)]
 pub(in crate::report) struct Field {

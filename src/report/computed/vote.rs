@@ -11,7 +11,14 @@ pub(super) fn shown<'v>(told: &Told<'v>) -> Option<Shown<'v>> {
     if questions.is_empty() {
         return None;
     }
-    let mut facts = vec![(None, string(told.result, "rule").to_owned())];
+    let rule = match string(told.result, "rule") {
+        "ranked" => "by rank",
+        "majority" => "by majority",
+        "unanimity" => "by unanimity",
+        "plurality" => "by plurality",
+        rule => rule,
+    };
+    let mut facts = vec![(None, rule.to_owned())];
     facts.extend(told.conflicts());
     let (open, won): (Vec<&Value>, Vec<&Value>) =
         questions.iter().partition(|question| string(question, "outcome") != "won");

@@ -240,6 +240,35 @@ fn who_is_named_leads_to_the_call() {
 }
 
 #[test]
+fn the_reason_of_a_decision_is_markdown() {
+    let mut script = Script::new("p", &["a", "b"]);
+    let result = serde_json::json!({
+        "strategy": "vote", "rule": "plurality", "census": {"asked": 2, "answered": 2}, "conflicts": [],
+        "questions": [{"pointer": "", "outcome": "tied", "tied": ["x", "y"], "votes": 2, "tally": []}],
+        "decisions": [{"about": "it", "pointer": "", "decided": true, "value": "x", "by": ["a"], "reason": "It **is** `x` [a].\n\n- one\n- <b>"}],
+    });
+    let page = render(&RunView::of(&script.reconciled(result, "").finish(true, &[]).records));
+    let reason = "It <strong>is</strong> <code>x</code> [<a href=\"#c0\">a</a>].<ul><li>one</li><li>&lt;b&gt;</li></ul>";
+    assert!(page.contains(reason), "{page}");
+}
+
+#[test]
+fn many_merged_items_have_a_filter_and_a_few_have_none() {
+    let page = |count: usize| {
+        let items: Vec<_> = (0..count)
+            .map(|n| serde_json::json!({"item": "x", "words": format!("w {n}"), "by": ["a"]}))
+            .collect();
+        let result = serde_json::json!({
+            "strategy": "merge", "census": {"asked": 1, "answered": 1}, "conflicts": [], "from": ["a"], "items": items,
+        });
+        let mut script = Script::new("p", &["a"]);
+        render(&RunView::of(&script.reconciled(result, "").finish(true, &[]).records))
+    };
+    assert!(page(9).contains("<form class=\"finder\">") && page(9).contains("w 8"));
+    assert!(!page(8).contains("<form class=\"finder\">"));
+}
+
+#[test]
 fn the_verdict_comes_first_and_an_absence_of_answers_is_named() {
     let page = render(&RunView::of(&sample::dead()));
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));

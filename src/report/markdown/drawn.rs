@@ -178,7 +178,7 @@ impl Document {
         }
     }
 
-    fn folded(&mut self, title: &str, text: &str, language: &str) {
+    pub(super) fn folded(&mut self, title: &str, text: &str, language: &str) {
         self.open(title);
         self.text(text, language);
         self.close();

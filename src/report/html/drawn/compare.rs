@@ -149,6 +149,7 @@ impl Drawn<'_> {
 
     /// Answers field by field: a column a group, or a row a value where they are many.
     pub(super) fn fields(&self, html: &mut Html, fields: &Fields) {
+        html.leaf("p", "dim", &fields.legend(STYLE));
         if fields.heads.len() > COLUMNS {
             return self.values(html, &fields.fields);
         }

@@ -86,6 +86,7 @@ impl Document {
     pub(super) fn fields(&mut self, fields: &Fields) {
         let name = |kind: Kind, pointer: &str| format!("{} {}", kind.mark(STYLE).1, path(pointer));
         let total = fields.fields.len();
+        self.paragraph(&fields.legend(STYLE));
         if fields.heads.len() <= COLUMNS {
             let heads: Vec<String> =
                 std::iter::once("field".to_owned()).chain(fields.heads.iter().map(head)).collect();

@@ -27,6 +27,7 @@ pub(super) fn write(page: &mut Page<'_>, fields: &Fields) {
         one_by_one(page, &fields.fields);
     }
     more(page, 2, fields.fields.len(), LISTED, "field");
+    page.sentence(2, 2, Some(Tone::Dim), &fields.legend(page.style));
 }
 
 fn mark(page: &Page<'_>, kind: Kind) -> (Option<Tone>, &'static str) {

@@ -67,3 +67,16 @@ fn what_has_no_layout_stands_as_its_text() {
     let told = rows(&json!({"strategy": "vote", "questions": []}), "empty", &style(40, false));
     assert_eq!(told, ["empty"]);
 }
+
+#[test]
+fn a_reason_is_laid_out_for_a_person_and_left_as_it_is_for_a_program() {
+    let result = json!({
+        "strategy": "vote", "rule": "plurality", "census": {"asked": 1, "answered": 1},
+        "questions": [{"pointer": "", "outcome": "tied", "tally": []}],
+        "decisions": [{"about": "it", "pointer": "", "decided": false, "reason": "it **is**\n\n- so"}],
+    });
+    let told = rows(&result, "", &style(60, false)).join("\n");
+    assert!(told.contains("    because it **is** - so"), "{told}");
+    let told = rows(&result, "", &style(60, true)).join("\n");
+    assert!(told.contains("because it \u{1b}[1mis\u{1b}[0m") && told.contains("• so"), "{told}");
+}
