@@ -103,7 +103,7 @@ impl<'a> Talk<'a> {
     ///
     /// # Errors
     /// A [`Failure`]; its usage is that of this try.
-    pub(super) async fn have(mut self) -> Result<Answer, Box<Failure>> {
+    pub(super) async fn have(&mut self) -> Result<Answer, Box<Failure>> {
         let mut repaired = false;
         let mut farewell = false;
         let mut last_text = String::new();
@@ -116,7 +116,7 @@ impl<'a> Talk<'a> {
                 last_text.clone_from(&answer.text);
             }
             if !answer.calls.is_empty() {
-                self.answer_calls(key, &answer).await?;
+                Box::pin(self.answer_calls(key, &answer)).await?;
                 continue;
             }
             self.request.messages.push(Message::Echo(Arc::new(answer.assistant)));
@@ -128,7 +128,7 @@ impl<'a> Talk<'a> {
                 && desk.jobs.are_open()
                 && !farewell
             {
-                farewell = self.wait(desk).await;
+                farewell = Box::pin(self.wait(desk)).await;
                 continue;
             }
             if answer.text.trim().is_empty() {
@@ -149,7 +149,7 @@ impl<'a> Talk<'a> {
                 usage: self.usage,
                 usage_estimated: self.estimated,
                 agent: self.name.to_string(),
-                request_id: self.request_id,
+                request_id: self.request_id.take(),
                 ..Answer::default()
             });
         }
@@ -179,7 +179,8 @@ impl<'a> Talk<'a> {
                 return Ok((None, answer));
             }
             let key = self.key();
-            desk.answered(&key, answer.clone()).await.map_err(|error| self.unwritten(&error))?;
+            let written = Box::pin(desk.answered(&key, answer.clone())).await;
+            written.map_err(|error| self.unwritten(&error))?;
             self.count(desk.count(&key, answer.usage), &answer);
             return Ok((Some(key), answer));
         }
@@ -196,12 +197,14 @@ impl<'a> Talk<'a> {
         if let Some(news) = &news {
             self.tell(&news.text);
         }
-        desk.asked(&key, &self.name.to_string(), turn > 1).await.map_err(|error| self.unwritten(&error))?;
+        let written = Box::pin(desk.asked(&key, &self.name.to_string(), turn > 1)).await;
+        written.map_err(|error| self.unwritten(&error))?;
         let reply = self.send().await?;
         let (told, jobs) = news.map(|news| (news.text, news.jobs)).unzip();
         let answer = self.record(reply, told);
         let answer = ModelAnswer { jobs: jobs.unwrap_or_default(), ..answer };
-        desk.answered(&key, answer.clone()).await.map_err(|error| self.unwritten(&error))?;
+        let written = Box::pin(desk.answered(&key, answer.clone())).await;
+        written.map_err(|error| self.unwritten(&error))?;
         desk.jobs.delivered(&answer.jobs);
         self.count(desk.count(&key, answer.usage), &answer);
         Ok((Some(key), answer))

@@ -112,7 +112,9 @@ impl Client {
         if let (407, Some(proxy)) = (response.status().as_u16(), self.proxy(provider)) {
             return Err(Box::new(sent.target.kept_out(&proxy)));
         }
-        let (reply, end) = sent.receive(&mut response, &mut clock, size, on_progress).await?;
+        // In a place of its own: until an answer comes it needs none.
+        let received = Box::pin(sent.receive(&mut response, &mut clock, size, on_progress)).await;
+        let (reply, end) = received?;
         if end == End::Open {
             self.see_off(response);
         }

@@ -171,7 +171,7 @@ impl Instance<'_> {
     }
 
     /// True when what comes back need not be the end of it, so that it is kept by itself.
-    fn has_steps(&self, job: &Job) -> bool {
+    pub(super) fn has_steps(&self, job: &Job) -> bool {
         let call = self.call;
         let more = call.repeat.is_some()
             || call.attempts > 1
@@ -201,11 +201,8 @@ impl Instance<'_> {
         attempt: AttemptNo,
         raw: &Raw,
     ) -> Result<(), RunError> {
-        if self.has_steps(job) {
-            let key = step_key(job, feedback);
-            self.level.world.journal.keep_step(self.id.clone(), attempt, key, as_outcome(raw)).await?;
-        }
-        Ok(())
+        let key = step_key(job, feedback);
+        Ok(self.level.world.journal.keep_step(self.id.clone(), attempt, key, as_outcome(raw)).await?)
     }
 }
 

@@ -32,9 +32,11 @@ const MOST_INSTANCES: usize = 100_000;
 /// [`RunError`] only when the run itself cannot go on.
 pub(crate) async fn run(level: &Level, position: usize) -> Result<(), RunError> {
     let Some(call) = level.plan.calls.get(position) else { return Ok(()) };
-    let result = match start(level, call).await {
+    // In places of their own: most calls of a large plan wait most of the time, and what they do before and
+    // after takes none meanwhile.
+    let started = Box::pin(start(level, call)).await;
+    let result = match started {
         Ok(None) => {
-            let alone = Stop::default();
             let id = InstanceId::only(level.event_id(call));
             let instance = Instance {
                 level,
@@ -45,17 +47,16 @@ pub(crate) async fn run(level: &Level, position: usize) -> Result<(), RunError> 
                 local: Local { shared: session::shared(level, call, None), ..Local::default() },
                 narrower: None,
                 promised: None,
-                enough: &alone,
+                enough: &level.alone,
                 depth: 0,
             };
-            // In a place of its own: most calls of a large plan wait most of the time, and need none yet.
             CallResult::single(Box::pin(instance.run()).await?)
         }
         Ok(Some(items)) => match Promise::of(level, call, items.len()) {
             Ok(promised) => Box::pin(expanded(level, position, call, items, promised.as_ref())).await?,
-            Err(cause) => unstarted(level, call, Outcome::ended(Status::OverBudget, cause)).await?,
+            Err(cause) => Box::pin(unstarted(level, call, Outcome::ended(Status::OverBudget, cause))).await?,
         },
-        Err(outcome) => unstarted(level, call, outcome).await?,
+        Err(outcome) => Box::pin(unstarted(level, call, outcome)).await?,
     };
     let failed = !result.is_ok() && !matches!(result.status, Status::Skipped | Status::Cancelled);
     if failed && call.on_error == OnError::Stop {

@@ -26,10 +26,11 @@ use super::work::{Job, Work, takes_place, template_cause};
 use super::{RunError, World, check, kit, output, parent, steps};
 use crate::agent::Access;
 use crate::event::{Event, Millis};
-use crate::id::{AttemptNo, InstanceId};
+use crate::id::{AttemptNo, ContentKey, InstanceId};
+use crate::journal::Durable;
 use crate::limits::backoff;
 use crate::outcome::{Cause, Outcome, Output, Status, Usage};
-use crate::plan::{AgentKind, Call, Join, OnError};
+use crate::plan::{AgentKind, Call, Join, OnError, Repeat};
 
 /// One instance, about to be run.
 #[derive(Debug)]
@@ -68,32 +69,42 @@ impl Instance<'_> {
     /// [`RunError`] only when the run itself cannot go on: the journal failed.
     pub(crate) async fn run(mut self) -> Result<InstanceResult, RunError> {
         // What few calls do is kept out of what all of them are: its state is made when it is needed.
-        let known = match Box::pin(self.replayed()).await? {
-            Some(outcome) => Some(outcome),
-            None => self.recalled(),
-        };
-        let outcome = match known {
-            Some(outcome) => {
-                Box::pin(self.bring_back(&outcome)).await;
-                outcome
-            }
-            None => {
-                let (key, outcome) = match Box::pin(self.cached()).await? {
-                    Some((key, outcome)) => (Some(key), outcome),
-                    None => self.work().await?,
-                };
-                let outcome = self.level.world.finish(self.id.clone(), key.clone(), outcome).await?;
-                Box::pin(self.move_out(&outcome)).await;
-                Box::pin(self.keep_cached(key, &outcome)).await;
-                outcome
-            }
+        let outcome = if let Some(outcome) = Box::pin(self.known()).await? {
+            outcome
+        } else {
+            let (key, outcome) = if let Some((key, outcome)) = Box::pin(self.cached()).await? {
+                (Some(key), outcome)
+            } else {
+                self.work().await?
+            };
+            Box::pin(self.end(key, outcome)).await?
         };
         self.count_beneath();
         Ok(InstanceResult::new(self.id, self.label, self.local.item, outcome))
     }
 
+    /// Its outcome of an earlier process, or of the run that is played again.
+    async fn known(&self) -> Result<Option<Durable<Outcome>>, RunError> {
+        let known = match self.replayed().await? {
+            Some(outcome) => Some(outcome),
+            None => self.recalled(),
+        };
+        if let Some(outcome) = &known {
+            self.bring_back(outcome).await;
+        }
+        Ok(known)
+    }
+
+    /// Writes down how it ended, and takes away what it leaves.
+    async fn end(&self, key: Option<ContentKey>, outcome: Outcome) -> Result<Durable<Outcome>, RunError> {
+        let outcome = self.level.world.finish(self.id.clone(), key.clone(), outcome).await?;
+        self.move_out(&outcome).await;
+        self.keep_cached(key, &outcome).await;
+        Ok(outcome)
+    }
+
     /// Takes a place and does the work.
-    async fn work(&mut self) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
+    async fn work(&mut self) -> Result<(Option<ContentKey>, Outcome), RunError> {
         let world = Arc::clone(&self.level.world);
         if let Some(outcome) = self.rehearsed() {
             return Ok((None, outcome));
@@ -101,7 +112,7 @@ impl Instance<'_> {
         let seated = takes_place(&self.call.action).then_some(self.narrower);
         let access = self.level.access(&self.id, Some(self.position), seated);
         if seated.is_some() {
-            if let Err(outcome) = self.sit(&access, None).await {
+            if let Err(outcome) = Box::pin(self.sit(&access, None)).await {
                 return Ok((None, outcome));
             }
             if let Err(cause) = self.count_first() {
@@ -117,7 +128,7 @@ impl Instance<'_> {
         &mut self,
         world: &World,
         access: &Arc<Access>,
-    ) -> Result<(Option<crate::id::ContentKey>, Outcome), RunError> {
+    ) -> Result<(Option<ContentKey>, Outcome), RunError> {
         let mut job = match self.first_job() {
             Ok(job) => job,
             Err(cause) => return Ok((None, Outcome::ended(Status::Failed, cause))),
@@ -138,7 +149,11 @@ impl Instance<'_> {
             Err(cause) => return Ok((Some(job.key), Outcome::ended(Status::Failed, cause))),
         };
         let mut spent = Spent { carried, ..Spent::default() };
-        let mut outcome = match self.rounds(&job, began, access, &mut spent).await {
+        let done = match &self.call.repeat {
+            None => self.answers(&job, began, access, &mut spent, None).await,
+            Some(repeat) => Box::pin(self.rounds(repeat, began, access, &mut spent)).await,
+        };
+        let mut outcome = match done {
             Ok(outcome) => outcome,
             Err(Ended::Fault(fault)) => of_fault(fault),
             Err(Ended::Run(error)) => return Err(error),
@@ -174,14 +189,11 @@ impl Instance<'_> {
     /// `repeat`: round after round until its expression holds.
     async fn rounds(
         &self,
-        first: &Job,
+        repeat: &Repeat,
         began: Instant,
         access: &Arc<Access>,
         spent: &mut Spent,
     ) -> Result<Outcome, Ended> {
-        let Some(repeat) = &self.call.repeat else {
-            return self.answers(first, began, access, spent, None).await;
-        };
         let mut previous: Option<Output> = None;
         let mut earlier: Vec<Feedback> = Vec::new();
         for round in 1..=repeat.max {
@@ -262,7 +274,7 @@ impl Instance<'_> {
     /// Shape, then `check`.
     async fn judge(&self, job: &Job, raw: &Raw, began: Instant, usage: &mut Usage) -> Result<Output, Ended> {
         let asked = matches!(job.work, Work::Prompt { .. });
-        let must_answer = asked && !(raw.text.trim().is_empty() && self.has_changed().await);
+        let must_answer = asked && !(raw.text.trim().is_empty() && Box::pin(self.has_changed()).await);
         let text = if asked { raw.text.as_str() } else { raw.text.trim_end_matches(['\n', '\r']) };
         let with_raw = |cause: Cause, status, kind| {
             let fault = Fault::new(status, kind, cause);
@@ -310,7 +322,7 @@ impl Instance<'_> {
         let mut talk = self.talk(job, access, bounds, spent).await?;
         loop {
             if !access.seat.is_taken() {
-                talk.beside(self.sit(access, Some(bounds))).await.map_err(of_outcome)?;
+                talk.beside(Box::pin(self.sit(access, Some(bounds)))).await.map_err(of_outcome)?;
             }
             spent.attempts += 1;
             if let Some(raw) = self.recalled_step(job, feedback) {
@@ -322,8 +334,12 @@ impl Instance<'_> {
             let fault = match talk.beside(self.once(job, Bounded { bounds, last_try }, told)).await {
                 Ok(raw) => {
                     spent.usage.add(&raw.usage);
-                    self.leave(job, &raw).await?;
-                    self.keep_step(job, feedback, AttemptNo(spent.attempts), &raw).await?;
+                    if self.call.session.is_some() {
+                        Box::pin(self.leave(job, &raw)).await?;
+                    }
+                    if self.has_steps(job) {
+                        Box::pin(self.keep_step(job, feedback, AttemptNo(spent.attempts), &raw)).await?;
+                    }
                     return Ok(raw);
                 }
                 Err(Ended::Fault(fault)) => fault,
@@ -365,7 +381,7 @@ impl Instance<'_> {
                     () = tokio::time::sleep(wait) => Ok(()),
                 }
             };
-            talk.beside(waited).await?;
+            talk.beside(Box::pin(waited)).await?;
             if !matches!(fault.kind, Kind::Transient | Kind::RateLimited) {
                 // What came of the conversation was no good: it is had anew.
                 talk = self.talk(job, access, bounds, spent).await?;
@@ -407,7 +423,7 @@ impl Instance<'_> {
         match &job.work {
             // Each kind in a place of its own: a prompt must not take the room that a command needs.
             Work::Prompt { .. } => {
-                let ending = self.ending();
+                let ending = Box::pin(self.ending());
                 let tried = attempt::prompt(self.level, self.call, job, bounded, told, &activity, ending);
                 Ok(Box::pin(tried).await?)
             }

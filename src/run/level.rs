@@ -41,6 +41,8 @@ pub(crate) struct Level {
     /// Ends what is left of this plan: background calls that outlive it, or all of a sub-plan
     /// whose time is up.
     pub(crate) over: Stop,
+    /// Of calls that are one by themselves: no other is ever enough.
+    pub(super) alone: Stop,
     /// A sub-plan's own `limits`, within those of the run.
     pub(crate) own: Option<Places>,
     /// What its calls are charged to.
@@ -98,6 +100,7 @@ impl Level {
             run: data(run),
             bus: Bus::default(),
             over: Stop::default(),
+            alone: Stop::default(),
             own: within.is_some().then(|| Places::new(plan.limits.concurrency, plan.limits.calls)),
             accounts,
             asked: session::asked(&plan),
