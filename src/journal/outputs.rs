@@ -27,7 +27,7 @@ pub(super) const FOLDER: &str = "outputs";
 const NOTE: &str = "(more).txt";
 
 /// How many short outputs have a file.
-const MOST_SHORT: usize = 200;
+const MOST_SHORT: usize = 100;
 /// What is short, in bytes.
 const SHORT: usize = 4096;
 

@@ -46,12 +46,12 @@ const WORKLOADS: &[Workload] = &[
         name: "answers in one piece",
         plan: independent,
         arguments: &["run", "plan.yaml"],
-        most: 765.0,
+        most: 505.0,
     },
-    Workload { name: "streamed answers", plan: streamed, arguments: &["run", "plan.yaml"], most: 800.0 },
-    Workload { name: "a chain of answers", plan: chain, arguments: &["run", "plan.yaml"], most: 790.0 },
-    Workload { name: "commands", plan: commands, arguments: &["run", "plan.yaml"], most: 415.0 },
-    Workload { name: "a finished run again", plan: resumed, arguments: &["resume"], most: 600.0 },
+    Workload { name: "streamed answers", plan: streamed, arguments: &["run", "plan.yaml"], most: 550.0 },
+    Workload { name: "a chain of answers", plan: chain, arguments: &["run", "plan.yaml"], most: 520.0 },
+    Workload { name: "commands", plan: commands, arguments: &["run", "plan.yaml"], most: 400.0 },
+    Workload { name: "a finished run again", plan: resumed, arguments: &["resume"], most: 410.0 },
     Workload { name: "a plan with needs", plan: chain, arguments: &["validate", "plan.yaml"], most: 54.0 },
 ];
 

@@ -1,5 +1,8 @@
 //! What starts when: eager, in turns, under the limits, expanded, in the background.
 
+use serde_json::Value;
+
+use crate::provider::{Provider, Script};
 use crate::support::{Folder, outcomes, position};
 
 #[test]
@@ -283,4 +286,39 @@ fn a_sub_plan_ends_with_its_call_and_everything_in_it_has_an_outcome() {
     assert_eq!(by_id["inner"]["status"], "timed_out");
     assert_eq!(by_id["inner.slow"]["status"], "cancelled");
     assert!(by_id.contains_key("inner.after"));
+}
+
+#[test]
+fn a_request_is_on_record_before_its_provider_has_it_and_its_answer_once() {
+    let provider = Provider::start();
+    let folder = Folder::with_plan(&format!(
+        "providers: {{ lab: {{ api: openai-chat, base_url: '{}' }} }}\n\
+         agents: {{ m: {{ model: lab/tiny, tools: [] }} }}\ndefaults: {{ agent: m }}\n\
+         calls:\n  many: {{ prompt: 'number {{{{ item }}}}', for_each: [1, 2, 3, 4, 5, 6, 7, 8] }}\n",
+        provider.base_url()
+    ));
+    let runs = folder.path().join(".fanout/runs");
+    let records = move || {
+        let dir = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+        let text = std::fs::read_to_string(dir.join("journal.jsonl")).unwrap();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<Value>>()
+    };
+    let now = records.clone();
+    provider.answer(move |request| {
+        let (records, prompt) = (now(), request.prompt());
+        let is = |record: &&Value, kind: &str| record["type"] == kind;
+        let begun = records.iter().find(|one| is(one, "call_started") && one["input"] == prompt.as_str());
+        let asked = begun.is_some_and(|begun| {
+            records.iter().any(|one| is(&one, "request_started") && one["instance"] == begun["instance"])
+        });
+        Script::text(if asked { "on record" } else { "unknown" })
+    });
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+    let records = records();
+    let of_first = |one: &&Value| one["instance"] == serde_json::json!({"call": "many", "index": 0});
+    let kinds: Vec<&Value> = records.iter().filter(of_first).map(|one| &one["type"]).collect();
+    assert_eq!(kinds, ["call_started", "request_started", "request_finished", "call_finished"]);
+    let ends = records.iter().filter(|one| one["type"] == "call_finished");
+    let texts: Vec<&Value> = ends.map(|one| &one["outcome"]["output"]["text"]).collect();
+    assert_eq!(texts, ["on record"; 8]);
 }

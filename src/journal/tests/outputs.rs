@@ -120,23 +120,23 @@ fn a_snapshot_cannot_take_a_name_of_the_journals_own_or_leave_the_folder() {
 fn of_thousands_of_short_outputs_the_first_have_a_file_and_of_long_ones_all() {
     let root = tempdir().unwrap();
     let journal = create(root.path(), Options::default());
-    (0..250).for_each(|n| {
+    (0..150).for_each(|n| {
         finish(&journal, n, text(format!("short {n}"))).unwrap();
     });
     finish(&journal, 300, text("long ".repeat(1000))).unwrap();
-    let passed = journal.output_file(&nth(249), &Output::text("short 249"));
-    assert_eq!(fs::read_to_string(&passed).unwrap(), "short 249");
+    let passed = journal.output_file(&nth(149), &Output::text("short 149"));
+    assert_eq!(fs::read_to_string(&passed).unwrap(), "short 149");
     block_on(journal.close()).unwrap();
     let dir = journal.dir().join("outputs");
-    let expected = |n: u32| n < 200 || n == 249 || n == 300;
+    let expected = |n: u32| n < 100 || n == 149 || n == 300;
     let there = |n: u32| dir.join(format!("review.{n}.txt")).exists();
     assert_eq!((0..=300).filter(|n| there(*n) != expected(*n)).collect::<Vec<_>>(), [0; 0]);
     let note = fs::read_to_string(dir.join("(more).txt")).unwrap();
     let run = journal.run().as_str();
-    assert!(note.contains("the first 200") && note.contains(&format!("show {run} CALL --raw")), "{note}");
+    assert!(note.contains("the first 100") && note.contains(&format!("show {run} CALL --raw")), "{note}");
     // A process that goes on counts those that were there before.
     let run = journal.dir().to_owned();
     drop(journal);
     drop(Journal::resume(&run, vec![], Options::default()).unwrap());
-    assert!(!there(201));
+    assert!(!there(101));
 }
