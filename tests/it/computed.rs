@@ -207,3 +207,20 @@ fn a_step_in_the_middle_and_a_run_reconciled_again_have_the_same_layout() {
         .expect_code(0);
     assert!(again.out.contains(bar.trim_start()), "{}", again.out);
 }
+
+#[test]
+fn a_step_in_the_middle_is_shown_in_parts_in_every_report() {
+    let folder = Folder::with_plan(
+        "calls:\n  a: { run: echo yes }\n  b: { run: echo no }\n  c: { run: echo yes }\n  \
+         verdict: { reconcile: { of: [a, b, c], strategy: vote } }\n  last: { needs: [verdict], run: echo done }\n",
+    );
+    folder.run(&["run", "plan.yaml"]).expect_code(0);
+    folder.run(&["report", "--format", "html", "-o", "report.html"]).expect_code(0);
+    folder.run(&["report", "--format", "markdown", "-o", "report.md"]).expect_code(0);
+    let page = folder.read("report.html");
+    assert!(page.contains("<table class=\"tally\">") && page.contains("by plurality"), "{page}");
+    let markdown = folder.read("report.md");
+    assert!(markdown.contains("| yes | 2 | ███████░░░ | a, c |"), "{markdown}");
+    let told = folder.run(&["show", "last", "verdict"]).expect_code(0).out;
+    assert!(told.contains("3 of 3 answered · by plurality"), "{told}");
+}

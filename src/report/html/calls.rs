@@ -1,10 +1,14 @@
 //! Every call: what it was asked, what it answered, how often it was tried. Folded.
 
+use serde_json::Value;
+
+use super::drawn::Drawn;
 use super::head::ending;
 use super::markup::{Anchor, Attr, Html, class};
 use super::{Context, fold, section};
 use crate::id::InstanceId;
 use crate::outcome::Outcome;
+use crate::report::computed;
 use crate::report::fold::{CallView, InstanceView, Said, Standing, State};
 use crate::report::prose;
 use crate::report::sanitise::prefix;
@@ -158,7 +162,11 @@ impl Calls<'_> {
         }
         self.conversation(html, id, view);
         let Some(outcome) = outcome else { return };
-        if !outcome.output.is_empty() {
+        let step = outcome.output.json.as_deref().filter(|_| call.planned.kind == "reconcile");
+        if let Some((result, shown)) = step.and_then(|result| Some((result, computed::of(result)?))) {
+            let strategy = result.get("strategy").and_then(Value::as_str).unwrap_or_default();
+            Drawn { context: self.context, heading: "h4" }.shown(html, strategy, &shown);
+        } else if !outcome.output.is_empty() {
             let title = if outcome.is_ok() { "Output" } else { "What it had produced until then" };
             let text = &outcome.output.text;
             let written =
