@@ -7,8 +7,6 @@ use crate::plan::{Action, AgentKind, Call, Plan};
 
 /// What a run has open besides its calls: the journal, the terminal, its threads' own, with room.
 const OWN: u64 = 128;
-/// What a request to a model has open: its connection, and another one while it is being made.
-const OF_A_REQUEST: u64 = 2;
 /// What a call with a program has open: its pipes, both ends while it is being started, and the process.
 const OF_A_PROGRAM: u64 = 8;
 
@@ -30,8 +28,12 @@ pub fn room(plan: &Plan, open_files: Option<u64>) -> Room {
     let wanted = plan.limits.concurrency;
     let enough = Room { at_once: wanted, warning: None };
     let Some(open_files) = open_files else { return enough };
-    let each = if plan.calls.iter().all(only_asks) { OF_A_REQUEST } else { OF_A_PROGRAM };
-    let fits = open_files.saturating_sub(OWN) / each;
+    let spare = open_files.saturating_sub(OWN);
+    let fits = match plan.calls.iter().all(only_asks) {
+        // A connection each; a fifth is left for those that are being made while another one comes free.
+        true => spare / 5 * 4,
+        false => spare / OF_A_PROGRAM,
+    };
     let fits = u32::try_from(fits).unwrap_or(u32::MAX).max(1);
     // Without lists and plans inside, no more are at work than there are.
     let known = plan.calls.iter().all(|call| call.expand.is_none() && !runs_a_plan(call));
