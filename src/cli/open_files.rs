@@ -72,3 +72,29 @@ fn runs_a_plan(call: &Call) -> bool {
         | Action::Stop { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::sample::{Sample, model_agent};
+    use crate::plan::Expand;
+
+    fn plan(sample: Sample) -> Plan {
+        let mut plan = sample.build();
+        plan.limits.concurrency = 10_000;
+        plan.calls[0].expand = Some(Expand::Samples(10_000));
+        plan
+    }
+
+    #[test]
+    fn ten_thousand_requests_have_room_under_twenty_thousand_files_and_as_many_commands_have_not() {
+        let asks = plan(Sample::new().agent(model_agent("explore", &[])).prompt("a", "look"));
+        assert_eq!(room(&asks, Some(20_000)), Room { at_once: 10_000, warning: None });
+        assert_eq!(room(&asks, Some(10_000)).at_once, 7_896);
+        let commands = plan(Sample::new().run("a", "true"));
+        let few = room(&commands, Some(20_000));
+        assert_eq!(few.at_once, 2_484);
+        assert!(few.warning.is_some_and(|warning| warning.contains("no more than 2484")));
+        assert_eq!(room(&commands, None).at_once, 10_000, "nothing limits it");
+    }
+}
